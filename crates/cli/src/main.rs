@@ -1,0 +1,3 @@
+//! The binary `cofferdam`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! One assessment from end to end: scan and posture, paths, score.

@@ -1,0 +1,1 @@
+//! What a container could touch, from its deployment files or from a /proc.

@@ -1,0 +1,1 @@
+//! The model of an assessment as terminal text, JSON, SARIF and HTML.

@@ -1,0 +1,1 @@
+//! A black-box scan of an HTTP API behind bearer tokens.

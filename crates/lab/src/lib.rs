@@ -1,0 +1,1 @@
+//! A container service with a switch per hole.

@@ -1,0 +1,1 @@
+//! Pre-approved container actions: strict parsing of both dialects, and the floor.

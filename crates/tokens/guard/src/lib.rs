@@ -1,0 +1,1 @@
+//! Strict bearer tokens on actix-web: middleware and extractors.

@@ -1,0 +1,1 @@
+//! A small token issuer for development and tests.

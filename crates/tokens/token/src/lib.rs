@@ -1,0 +1,1 @@
+//! Strict bearer tokens: header, JWS, claims, decisions, challenges.
