@@ -1,0 +1,1 @@
+//! The one client that paces, caches, records and never leaves the scope.

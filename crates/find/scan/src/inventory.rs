@@ -1,0 +1,1 @@
+//! What the service offers: from a description, a recorded session, or discovery.
