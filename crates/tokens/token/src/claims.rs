@@ -1,0 +1,220 @@
+//! The claims of a token, with the types that RFC 7519 §4.1 and RFC 9068 §2.2 give them.
+
+use std::fmt;
+
+use crate::json::{Document, Value};
+use crate::rejection::Rejection;
+use crate::scope::Scopes;
+
+/// The end of the year 9999. A date behind it is a mistake or an attack on whoever adds to it.
+const MAX_DATE: f64 = 253_402_300_799.0;
+/// The longest `iss`, `sub`, `jti` or `client_id`, in bytes.
+const MAX_IDENTIFIER: usize = 1024;
+
+/// A token's claims. Registered ones are typed and have been checked for their type; all others are
+/// reached by name.
+#[derive(Clone)]
+pub struct Claims {
+    document: Document,
+    places: Places,
+}
+
+/// The node of each claim that has a type; 0, which is the root, where it is absent.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    iss: u32,
+    sub: u32,
+    aud: u32,
+    exp: u32,
+    nbf: u32,
+    iat: u32,
+    jti: u32,
+    client_id: u32,
+    azp: u32,
+    cid: u32,
+    appid: u32,
+    scope: u32,
+    scp: u32,
+    cnf: u32,
+}
+
+impl Claims {
+    /// A claim of the wrong type is an error and never the same as an absent one (CVE-2026-25537).
+    pub(crate) fn read(document: Document) -> Result<Claims, Rejection> {
+        let mut places = Places::default();
+        let members = document
+            .root()
+            .as_object()
+            .ok_or(Rejection::NotAnObject(crate::rejection::Part::Claims))?;
+        for (name, value) in members {
+            let (place, name, fits) = match name {
+                "iss" => (&mut places.iss, "iss", is_identifier(value)),
+                "sub" => (&mut places.sub, "sub", is_identifier(value)),
+                "aud" => (&mut places.aud, "aud", is_audience(value)),
+                "exp" => (&mut places.exp, "exp", is_date(value)),
+                "nbf" => (&mut places.nbf, "nbf", is_date(value)),
+                "iat" => (&mut places.iat, "iat", is_date(value)),
+                "jti" => (&mut places.jti, "jti", is_identifier(value)),
+                "client_id" => (&mut places.client_id, "client_id", is_identifier(value)),
+                "azp" => (&mut places.azp, "azp", is_identifier(value)),
+                "cid" => (&mut places.cid, "cid", true),
+                "appid" => (&mut places.appid, "appid", true),
+                "scope" => (&mut places.scope, "scope", Scopes::read(value).is_some()),
+                "scp" => (&mut places.scp, "scp", Scopes::read(value).is_some()),
+                "cnf" => (&mut places.cnf, "cnf", value.as_object().is_some()),
+                _ => continue,
+            };
+            if !fits {
+                return Err(Rejection::ClaimMalformed(name));
+            }
+            *place = value.index() as u32;
+        }
+        let claims = Claims { document, places };
+        if let (Some(scope), Some(scp)) = (claims.value(places.scope), claims.value(places.scp)) {
+            // Two readers that each take another one of the two would see two tokens.
+            let agree = Scopes::read(scope)
+                .zip(Scopes::read(scp))
+                .is_some_and(|(a, b)| a.same_as(b));
+            if !agree {
+                return Err(Rejection::ClaimMalformed("scp"));
+            }
+        }
+        Ok(claims)
+    }
+
+    fn value(&self, place: u32) -> Option<Value<'_>> {
+        (place != 0).then(|| self.document.at(place as usize))
+    }
+
+    fn text(&self, place: u32) -> Option<&str> {
+        self.value(place)?.as_str()
+    }
+
+    fn date(&self, place: u32) -> Option<f64> {
+        self.value(place)?.as_f64()
+    }
+
+    /// Any claim by name.
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        self.document.root().get(name)
+    }
+
+    /// The claims as the JSON text that was signed. It has passed the strict reader, so any other
+    /// reader sees the same in it.
+    pub fn json(&self) -> &str {
+        self.document.text()
+    }
+
+    /// `iss`: who issued the token.
+    pub fn issuer(&self) -> Option<&str> {
+        self.text(self.places.iss)
+    }
+
+    /// `sub`: whom the token is about. Unique only together with the issuer.
+    pub fn subject(&self) -> Option<&str> {
+        self.text(self.places.sub)
+    }
+
+    /// `jti`: the id of the token.
+    pub fn token_id(&self) -> Option<&str> {
+        self.text(self.places.jti)
+    }
+
+    /// The client that got the token: `client_id` (RFC 9068 §2.2), else `azp` (OpenID Connect),
+    /// `cid` (Okta) or `appid` (Entra, version 1).
+    pub fn client_id(&self) -> Option<&str> {
+        let places = &self.places;
+        [places.client_id, places.azp, places.cid, places.appid]
+            .into_iter()
+            .find(|place| *place != 0)
+            .and_then(|place| self.text(place))
+    }
+
+    /// `exp` in seconds since 1970-01-01T00:00:00Z; may have a fraction.
+    pub fn expires_at(&self) -> Option<f64> {
+        self.date(self.places.exp)
+    }
+
+    /// `nbf`, in the same unit.
+    pub fn not_before(&self) -> Option<f64> {
+        self.date(self.places.nbf)
+    }
+
+    /// `iat`, in the same unit.
+    pub fn issued_at(&self) -> Option<f64> {
+        self.date(self.places.iat)
+    }
+
+    /// `aud`: for whom the token is meant, one or several.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        let aud = self.value(self.places.aud);
+        let one = aud.and_then(Value::as_str);
+        let many = aud.and_then(Value::as_strings);
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
+    /// `scope` (RFC 9068 §2.2.3) or `scp`, as a string or an array.
+    pub fn scopes(&self) -> Scopes<'_> {
+        self.value(self.places.scope)
+            .or_else(|| self.value(self.places.scp))
+            .and_then(Scopes::read)
+            .unwrap_or(Scopes::EMPTY)
+    }
+
+    /// `roles` (RFC 9068 §2.2.3.1). Elements that are no strings are left out.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.strings("roles")
+    }
+
+    /// `groups`, the same.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.strings("groups")
+    }
+
+    /// `entitlements`, the same.
+    pub fn entitlements(&self) -> impl Iterator<Item = &str> {
+        self.strings("entitlements")
+    }
+
+    fn strings(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    pub(crate) fn confirmation(&self) -> Option<Value<'_>> {
+        self.value(self.places.cnf)
+    }
+}
+
+/// Claims are personal data: only how large they are is shown.
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("bytes", &self.json().len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_identifier(value: Value<'_>) -> bool {
+    value.as_str().is_some_and(|text| {
+        !text.is_empty() && text.len() <= MAX_IDENTIFIER && !text.contains(char::is_control)
+    })
+}
+
+/// RFC 7519 §2: a number of seconds, possibly with a fraction.
+fn is_date(value: Value<'_>) -> bool {
+    value
+        .as_f64()
+        .is_some_and(|seconds| (0.0..=MAX_DATE).contains(&seconds))
+}
+
+/// RFC 7519 §4.1.3: a string or an array of strings. An empty array names nobody.
+fn is_audience(value: Value<'_>) -> bool {
+    is_identifier(value)
+        || value
+            .as_array()
+            .is_some_and(|mut elements| elements.size_hint().0 > 0 && elements.all(is_identifier))
+}

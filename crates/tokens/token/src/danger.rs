@@ -1,0 +1,30 @@
+//! What weakens. Nothing outside this module does, and no feature of the crate does either.
+
+use crate::key::{Jwk, JwkSet, JwkSetError, KeyError};
+use crate::{Algorithm, IssuerPolicy};
+
+/// A JWK set that may hold symmetric keys. Mixed sets are refused.
+///
+/// Whoever can verify an HMAC can also mint: every service that holds the key is an issuer.
+///
+/// # Errors
+/// As [`JwkSet::parse`].
+pub fn jwk_set_with_secrets(json: &[u8]) -> Result<JwkSet, JwkSetError> {
+    JwkSet::read(json, true)
+}
+
+/// An HMAC key of at least the hash's length (RFC 7518 §3.2): 32, 48 or 64 bytes for HS256, HS384
+/// and HS512. A password is no key.
+///
+/// # Errors
+/// [`KeyError::SecretTooShort`], or [`KeyError::Algorithm`] for an algorithm that is no HMAC.
+pub fn secret(bytes: &[u8], algorithm: Algorithm) -> Result<Jwk, KeyError> {
+    Jwk::from_secret(bytes, Some(algorithm))
+}
+
+/// Lets the policy allow HMAC algorithms.
+#[must_use]
+pub fn allow_hmac(mut policy: IssuerPolicy) -> IssuerPolicy {
+    policy.hmac = true;
+    policy
+}

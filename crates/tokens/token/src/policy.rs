@@ -1,0 +1,217 @@
+//! What one issuer's tokens must be to pass here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claims::Claims;
+use crate::jws::Header;
+use crate::key::KeyStore;
+use crate::rejection::Rejection;
+use crate::{Algorithm, AlgorithmSet, Profile};
+
+/// How far clocks may be apart by default.
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
+/// More than this is no tolerance for clocks any more (RFC 9068 §4: "no more than a few minutes").
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Why a policy cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// No issuer at all, or an empty name.
+    #[error("no issuer is configured: name at least one")]
+    NoIssuer,
+    /// Two policies for one issuer.
+    #[error("issuer `{0}` is configured twice: give it one policy with several audiences")]
+    DuplicateIssuer(String),
+    /// No audience: every token of that issuer would pass.
+    #[error("issuer `{0}` has no audience: name this API as the issuer knows it")]
+    NoAudience(String),
+    /// An audience that every tenant of the issuer can get.
+    #[error("audience `{0}` is handed out to everybody: let callers ask for one of your own")]
+    DefaultAudience(String),
+    /// No algorithm is allowed.
+    #[error("issuer `{0}` has no allowed algorithm")]
+    NoAlgorithm(String),
+    /// HMAC outside `danger`.
+    #[error("issuer `{0}` allows an HMAC algorithm: whoever verifies could mint; see `danger`")]
+    Hmac(String),
+    /// A leeway of more than five minutes.
+    #[error("issuer `{0}` has a leeway of more than five minutes")]
+    Leeway(String),
+}
+
+/// What a token of one issuer must be: built once, then given to [`crate::Verifier::new`].
+///
+/// The defaults are the strict ones: profile RFC 9068, every asymmetric algorithm that the keys
+/// serve, a leeway of 60 seconds.
+#[derive(Clone, Debug)]
+pub struct IssuerPolicy {
+    issuer: String,
+    audiences: Vec<String>,
+    algorithms: AlgorithmSet,
+    profile: Profile,
+    leeway: Duration,
+    max_lifetime: Option<Duration>,
+    wanted: Vec<(String, Vec<String>)>,
+    keys: Arc<KeyStore>,
+    pub(crate) hmac: bool,
+}
+
+impl IssuerPolicy {
+    /// Tokens whose `iss` is exactly `issuer`, byte for byte, signed by one of `keys`: a
+    /// [`crate::JwkSet`], one [`crate::Jwk`], or a shared [`KeyStore`] that something refreshes.
+    pub fn new(issuer: impl Into<String>, keys: impl Into<Arc<KeyStore>>) -> IssuerPolicy {
+        IssuerPolicy {
+            issuer: issuer.into(),
+            audiences: Vec::new(),
+            algorithms: Algorithm::ASYMMETRIC.into_iter().collect(),
+            profile: Profile::RFC9068,
+            leeway: DEFAULT_LEEWAY,
+            max_lifetime: None,
+            wanted: Vec::new(),
+            keys: keys.into(),
+            hmac: false,
+        }
+    }
+
+    /// Accepts tokens for this audience, compared byte for byte. May be called again for another.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> IssuerPolicy {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// Accepts these algorithms and no other.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> IssuerPolicy {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// The kind of token.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> IssuerPolicy {
+        self.profile = profile;
+        self
+    }
+
+    /// How far this clock and the issuer's may be apart; at most five minutes.
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> IssuerPolicy {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Refuses a token that lives longer than this from `iat` to `exp`, or that has no `iat`.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> IssuerPolicy {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Asks for a string claim of one of these values, compared byte for byte: a tenant, a
+    /// repository, an environment.
+    #[must_use]
+    pub fn claim<V: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> IssuerPolicy {
+        self.wanted
+            .push((name.into(), values.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// The issuer's name.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer's keys.
+    pub fn keys(&self) -> &Arc<KeyStore> {
+        &self.keys
+    }
+
+    /// The allowed algorithms.
+    pub fn allowed_algorithms(&self) -> AlgorithmSet {
+        self.algorithms
+    }
+
+    pub(crate) fn leeway_seconds(&self) -> f64 {
+        self.leeway.as_secs_f64()
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), PolicyError> {
+        let issuer = || self.issuer.clone();
+        if self.issuer.is_empty() {
+            return Err(PolicyError::NoIssuer);
+        }
+        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
+            return Err(PolicyError::NoAudience(issuer()));
+        }
+        if let Some(audience) = self
+            .audiences
+            .iter()
+            .find(|audience| self.profile.is_default_audience(audience))
+        {
+            return Err(PolicyError::DefaultAudience(audience.clone()));
+        }
+        if self.algorithms.is_empty() {
+            return Err(PolicyError::NoAlgorithm(issuer()));
+        }
+        if self.algorithms != self.algorithms.without_hmac() && !self.hmac {
+            return Err(PolicyError::Hmac(issuer()));
+        }
+        if self.leeway > MAX_LEEWAY {
+            return Err(PolicyError::Leeway(issuer()));
+        }
+        Ok(())
+    }
+
+    /// Everything that does not need the key.
+    pub(crate) fn check(
+        &self,
+        header: &Header<'_>,
+        claims: &Claims,
+        now: f64,
+    ) -> Result<(), Rejection> {
+        header.allow(self.algorithms)?;
+        self.profile.check_header(header)?;
+        self.check_time(claims, now)?;
+        self.profile.check_audience(claims, |audience| {
+            self.audiences.iter().any(|ours| ours == audience)
+        })?;
+        self.profile.check_claims(claims)?;
+        for (name, values) in &self.wanted {
+            let value = claims.get(name).and_then(|value| value.as_str());
+            if !value.is_some_and(|value| values.iter().any(|wanted| wanted == value)) {
+                // The name is the operator's own, but the enum holds static names alone.
+                return Err(Rejection::ClaimMismatch("of the issuer's policy"));
+            }
+        }
+        Ok(())
+    }
+
+    /// RFC 7519 §4.1.4-6. `now` is "on or after" `exp`: at `exp` itself the token is over.
+    pub(crate) fn check_time(&self, claims: &Claims, now: f64) -> Result<(), Rejection> {
+        let leeway = self.leeway_seconds();
+        let expires = claims.expires_at().ok_or(Rejection::ClaimMissing("exp"))?;
+        if now >= expires + leeway {
+            return Err(Rejection::Expired);
+        }
+        if claims.not_before().is_some_and(|from| now + leeway < from) {
+            return Err(Rejection::NotYetValid);
+        }
+        if claims.issued_at().is_some_and(|at| now + leeway < at) {
+            return Err(Rejection::IssuedInFuture);
+        }
+        if let Some(longest) = self.max_lifetime {
+            let issued = claims.issued_at().ok_or(Rejection::ClaimMissing("iat"))?;
+            if expires - issued > longest.as_secs_f64() {
+                return Err(Rejection::LifetimeTooLong);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The verifier: one token in, a verified one or a reason out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::claims::Claims;
+use crate::jws::{self, Compact, EmbeddedKey, Header};
+use crate::policy::{IssuerPolicy, PolicyError};
+use crate::rejection::Rejection;
+use crate::scope::Scopes;
+use crate::sender::{self, Binding, Sender};
+
+/// The longest token that is read by default, in bytes.
+pub const DEFAULT_MAX_LENGTH: usize = 16 << 10;
+
+/// Verifies access tokens of the configured issuers.
+///
+/// What is cheap is judged first: size, grammar, header, claims, time; the signature comes last, so
+/// a bad token costs less than a good one. Nothing of a token is believed before all of it holds.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: Vec<Arc<IssuerPolicy>>,
+    max_length: usize,
+}
+
+impl Verifier {
+    /// A verifier for these issuers.
+    ///
+    /// # Errors
+    /// [`PolicyError`] where a policy would let through what it must not: no audience, for one.
+    pub fn new(policies: impl IntoIterator<Item = IssuerPolicy>) -> Result<Verifier, PolicyError> {
+        let mut issuers: Vec<Arc<IssuerPolicy>> = Vec::new();
+        for policy in policies {
+            policy.validate()?;
+            if issuers
+                .iter()
+                .any(|other| other.issuer() == policy.issuer())
+            {
+                return Err(PolicyError::DuplicateIssuer(policy.issuer().to_owned()));
+            }
+            issuers.push(Arc::new(policy));
+        }
+        match issuers.is_empty() {
+            true => Err(PolicyError::NoIssuer),
+            false => Ok(Verifier {
+                issuers,
+                max_length: DEFAULT_MAX_LENGTH,
+            }),
+        }
+    }
+
+    /// Reads tokens up to this many bytes; at most 64 KiB.
+    #[must_use]
+    pub fn max_length(mut self, bytes: usize) -> Verifier {
+        self.max_length = bytes.min(64 << 10);
+        self
+    }
+
+    /// The configured issuers.
+    pub fn issuers(&self) -> impl Iterator<Item = &IssuerPolicy> {
+        self.issuers.iter().map(Arc::as_ref)
+    }
+
+    /// Verifies a token that came alone, under the scheme `Bearer`. `now` is in seconds since
+    /// 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks. A token that is bound to its sender is refused
+    /// (RFC 9449 §7.2): for those see [`Verifier::verify_from`].
+    pub fn verify(&self, token: &str, now: u64) -> Result<Verified, Rejection> {
+        self.verify_from(token, now, &Sender::bearer())
+    }
+
+    /// Verifies a token together with what the request proves about its sender.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks.
+    pub fn verify_from(
+        &self,
+        token: &str,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Result<Verified, Rejection> {
+        // Exact: years below 285 million.
+        let seconds = now as f64;
+        let compact = Compact::split(token, self.max_length)?;
+        let header_document = compact.header_document()?;
+        let header = Header::read(&header_document, EmbeddedKey::Forbidden)?;
+        let claims = Claims::read(compact.claims_document()?)?;
+        let policy = self.policy_for(&claims)?;
+        policy.check(&header, &claims, seconds)?;
+        let binding = sender::check(&claims, sender)?;
+        let current = policy.keys().current();
+        let keys = current.keys.ok_or(Rejection::KeysUnavailable)?;
+        compact.verify(jws::find(&keys, &header)?, header.algorithm)?;
+        Ok(Verified(Arc::new(Inner {
+            claims,
+            policy: Arc::clone(policy),
+            binding,
+        })))
+    }
+
+    fn policy_for(&self, claims: &Claims) -> Result<&Arc<IssuerPolicy>, Rejection> {
+        let issuer = claims.issuer().ok_or(Rejection::ClaimMissing("iss"))?;
+        self.issuers
+            .iter()
+            .find(|policy| policy.issuer() == issuer)
+            .ok_or(Rejection::IssuerUnknown)
+    }
+}
+
+/// A token of which everything holds that the policy of its issuer asks for. Cheap to clone.
+///
+/// There is no way to make one but [`Verifier`].
+#[derive(Clone)]
+pub struct Verified(Arc<Inner>);
+
+struct Inner {
+    claims: Claims,
+    policy: Arc<IssuerPolicy>,
+    binding: Binding,
+}
+
+impl Verified {
+    /// All claims.
+    pub fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+
+    /// `iss`, which is one of the configured issuers.
+    pub fn issuer(&self) -> &str {
+        self.0.policy.issuer()
+    }
+
+    /// `sub`. Unique only together with [`Verified::issuer`]; with a token that a client got for
+    /// itself it names the client, and is no user (RFC 9068 §5).
+    pub fn subject(&self) -> Option<&str> {
+        self.claims().subject()
+    }
+
+    /// The client that got the token.
+    pub fn client_id(&self) -> Option<&str> {
+        self.claims().client_id()
+    }
+
+    /// The scopes, compared whole.
+    pub fn scopes(&self) -> Scopes<'_> {
+        self.claims().scopes()
+    }
+
+    /// `exp` in seconds since 1970-01-01T00:00:00Z.
+    pub fn expires_at(&self) -> f64 {
+        self.claims().expires_at().unwrap_or(0.0)
+    }
+
+    /// How the token is bound to its sender, which has been checked.
+    pub fn binding(&self) -> Binding {
+        self.0.binding
+    }
+}
+
+/// Names issuer and client; the subject and the claims are personal data and stay out of logs.
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("issuer", &self.issuer())
+            .field("client_id", &self.client_id())
+            .finish_non_exhaustive()
+    }
+}
