@@ -5,9 +5,13 @@
 
 #[cfg(test)]
 mod fixture;
+mod html;
 mod json;
+mod sarif;
 mod terminal;
 mod visible;
 
+pub use html::html;
 pub use json::json;
+pub use sarif::sarif;
 pub use terminal::{TerminalOptions, terminal};

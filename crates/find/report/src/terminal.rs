@@ -8,7 +8,9 @@ mod paths;
 
 use crate::visible;
 use cofferdam_assess::Assessment;
-use page::{Page, Row, count};
+pub(crate) use coverage::seconds;
+use page::{Page, Row};
+pub(crate) use page::{count, thousands};
 
 /// How the text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,117 @@
+//! Style rules that grey what falls when fixes are chosen. No script: a chosen fix is a checked box,
+//! and `:has()` sees it.
+//!
+//! A path falls when one of the fixes that cut it is chosen; an edge or a station falls when every
+//! drawn path through it does. In CSS a list inside one `:has()` is *or*, and a chain is *and*.
+
+use super::graph::Graph;
+use cofferdam_assess::Assessment;
+use std::fmt::Write;
+
+/// The rules for this assessment. They name only indexes, never a text of the report.
+pub(super) fn rules(assessment: &Assessment, graph: Option<&Graph>) -> String {
+    let mut css = String::new();
+    for index in 0..assessment.paths.len() {
+        rule(
+            &mut css,
+            &condition(assessment, &[index]),
+            &format!(".p{index}"),
+        );
+    }
+    if let Some(graph) = graph {
+        for (index, edge) in graph.edges.iter().enumerate() {
+            rule(
+                &mut css,
+                &condition(assessment, &edge.paths),
+                &format!(".e{index}"),
+            );
+        }
+        for (index, station) in graph.stations.iter().enumerate() {
+            // Where the attacker starts stays.
+            if !station.start {
+                rule(
+                    &mut css,
+                    &condition(assessment, &station.paths),
+                    &format!(".n{index}"),
+                );
+            }
+        }
+    }
+    for index in 0..assessment.fixes.len() {
+        let _ = write!(
+            css,
+            ":root:has(#x{index}:checked) .scissors.f{index}{{opacity:1}}:root:has(#x{index}:checked) .scissors.f{index} rect{{fill:var(--cut)}}:root:has(#x{index}:checked) .scissors.f{index} :is(use,.number){{stroke:var(--page);fill:var(--page)}}"
+        );
+    }
+    let to_host: Vec<usize> = assessment
+        .paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| path.to == cofferdam_finding::State::Host)
+        .map(|(index, _)| index)
+        .collect();
+    if let Some(all) = condition(assessment, &to_host) {
+        let _ = write!(
+            css,
+            "{all} .open{{display:none}}{all} .closed{{display:block}}"
+        );
+    }
+    css
+}
+
+fn rule(css: &mut String, condition: &Option<String>, what: &str) {
+    if let Some(condition) = condition {
+        let _ = write!(
+            css,
+            "{condition} {what}{{--alive:var(--faint);opacity:.38}}{condition} {what} .fallen{{display:inline}}"
+        );
+    }
+}
+
+/// When all of `paths` have fallen; `None` when one of them no fix cuts, or there are none.
+fn condition(assessment: &Assessment, paths: &[usize]) -> Option<String> {
+    if paths.is_empty() {
+        return None;
+    }
+    let mut selector = ":root".to_owned();
+    for index in paths {
+        let id = &assessment.paths.get(*index)?.id;
+        let cutting: Vec<String> = assessment
+            .fixes
+            .iter()
+            .enumerate()
+            .filter(|(_, fix)| fix.cuts.contains(id))
+            .map(|(fix, _)| format!("#x{fix}:checked"))
+            .collect();
+        if cutting.is_empty() {
+            return None;
+        }
+        let one = format!(":has({})", cutting.join(","));
+        // Paths that fall with the same fixes need the test once.
+        if !selector.contains(&one) {
+            selector.push_str(&one);
+        }
+    }
+    Some(selector)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn a_path_falls_with_any_of_its_fixes_and_an_edge_with_all_of_its_paths() {
+        let assessment = fixture::vulnerable();
+        assert_eq!(
+            condition(&assessment, &[0]).as_deref(),
+            Some(":root:has(#x0:checked,#x1:checked)")
+        );
+        assert_eq!(
+            condition(&assessment, &[0, 1]).as_deref(),
+            Some(":root:has(#x0:checked,#x1:checked):has(#x1:checked)")
+        );
+        assert_eq!(condition(&assessment, &[0, 2]), None);
+        assert_eq!(condition(&assessment, &[]), None);
+    }
+}
