@@ -74,7 +74,7 @@ fn hash(text: &str) -> String {
 /// Text in which what stands between backticks is code, as messages of this project write it.
 fn prose(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html! { (text) };
     }
     html! {

@@ -12,18 +12,21 @@ use std::fmt::Write;
 pub(super) fn rules(assessment: &Assessment, graph: Option<&Graph>) -> String {
     let mut css = String::new();
     for index in 0..assessment.paths.len() {
-        rule(
-            &mut css,
-            &condition(assessment, &[index]),
-            &format!(".p{index}"),
-        );
+        if let Some(condition) = condition(assessment, &[index]) {
+            let path = format!("{condition} .p{index}");
+            let _ = write!(
+                css,
+                "{path}>:not(summary){{opacity:.4}}{path} .fallen{{display:inline-block}}\
+                 {path}>summary .title{{color:var(--faint);text-decoration:line-through}}"
+            );
+        }
     }
     if let Some(graph) = graph {
         for (index, edge) in graph.edges.iter().enumerate() {
             rule(
                 &mut css,
                 &condition(assessment, &edge.paths),
-                &format!(".e{index}"),
+                &format!(":is(.edge.e{index},.sign.e{index}>text)"),
             );
         }
         for (index, station) in graph.stations.iter().enumerate() {
@@ -38,9 +41,11 @@ pub(super) fn rules(assessment: &Assessment, graph: Option<&Graph>) -> String {
         }
     }
     for index in 0..assessment.fixes.len() {
+        let scissors = format!(":root:has(#x{index}:checked) .scissors.f{index}");
         let _ = write!(
             css,
-            ":root:has(#x{index}:checked) .scissors.f{index}{{opacity:1}}:root:has(#x{index}:checked) .scissors.f{index} rect{{fill:var(--cut)}}:root:has(#x{index}:checked) .scissors.f{index} :is(use,.number){{stroke:var(--page);fill:var(--page)}}"
+            "{scissors} rect{{fill:var(--cut)}}{scissors} use{{stroke:var(--card)}}\
+             {scissors} .number{{fill:var(--card)}}"
         );
     }
     let to_host: Vec<usize> = assessment
@@ -61,10 +66,7 @@ pub(super) fn rules(assessment: &Assessment, graph: Option<&Graph>) -> String {
 
 fn rule(css: &mut String, condition: &Option<String>, what: &str) {
     if let Some(condition) = condition {
-        let _ = write!(
-            css,
-            "{condition} {what}{{--alive:var(--faint);opacity:.38}}{condition} {what} .fallen{{display:inline}}"
-        );
+        let _ = write!(css, "{condition} {what}{{opacity:.3}}");
     }
 }
 
