@@ -5,7 +5,8 @@ use hyper::header::HeaderMap;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// One request as it was sent, and what came back. Not redacted: evidence is made from it with
@@ -24,6 +25,29 @@ pub struct Exchange {
     /// Until the last byte that was read.
     pub elapsed: Duration,
     pub(crate) json: OnceLock<Option<Value>>,
+    pub(crate) _retained: Retained,
+}
+
+/// Counts the bytes of the bodies that are held, so that a scan of a talkative target stays small.
+pub(crate) struct Retained {
+    total: Arc<AtomicU64>,
+    own: u64,
+}
+
+impl Retained {
+    pub(crate) fn new(total: &Arc<AtomicU64>, own: u64) -> Self {
+        total.fetch_add(own, Ordering::Relaxed);
+        Self {
+            total: Arc::clone(total),
+            own,
+        }
+    }
+}
+
+impl Drop for Retained {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.own, Ordering::Relaxed);
+    }
 }
 
 impl Exchange {
@@ -77,7 +101,7 @@ impl fmt::Debug for Exchange {
 }
 
 /// A request as it went out.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Sent {
     /// The method.
     pub method: String,
@@ -147,4 +171,7 @@ pub enum Failure {
     /// The request cannot be written in HTTP/1.1: a control character in a header field.
     #[error("the request cannot be sent: {0}")]
     Unsendable(String),
+    /// The operation failed several times and is not sent again.
+    #[error("not sent: the operation failed several times")]
+    GivenUp,
 }

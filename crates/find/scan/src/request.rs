@@ -6,6 +6,7 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use std::fmt;
+use std::sync::Arc;
 
 /// As whom a request is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +53,12 @@ pub struct Request {
     pub auth: Auth,
     /// The raw values of the path parameters, as they stand in `target`.
     path_values: Vec<(String, String)>,
+    /// Method and path template of the operation that it was made for.
+    operation: Option<Arc<str>>,
 }
 
 /// What stays as it is in a parameter's value: the unreserved characters of RFC 3986, section 2.3.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -71,6 +74,7 @@ impl Request {
             body: None,
             auth,
             path_values: Vec::new(),
+            operation: None,
         }
     }
 
@@ -94,7 +98,13 @@ impl Request {
             body: None,
             auth,
             path_values,
+            operation: Some(operation.id().into()),
         }
+    }
+
+    /// Method and path template of the operation that it was made for.
+    pub(crate) fn operation_key(&self) -> Option<&str> {
+        self.operation.as_deref()
     }
 
     /// The same request as somebody else.

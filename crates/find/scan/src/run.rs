@@ -1,9 +1,20 @@
 //! A scan from start to end.
 
-use crate::{Event, ScanOptions};
-use cofferdam_finding::{Control, Facts, Finding};
+use crate::baseline::Runner;
+use crate::client::{Client, lock};
+use crate::redact::Redactor;
+use crate::{
+    Check, Context, Event, Exchange, Halt, Level, Operation, Outcome, Phase, Protection,
+    ScanOptions, Secret, checks, inventory, oracle,
+};
+use cofferdam_finding::{Confidence, Control, ControlStatus, Facts, Finding};
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// What a scan brings back.
@@ -79,17 +90,334 @@ pub enum ScanError {
     Nothing(String),
 }
 
+/// Why a scan stops in its first phase.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Halt(Halt),
+    Error(ScanError),
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        Stop::Halt(halt)
+    }
+}
+
+impl From<ScanError> for Stop {
+    fn from(error: ScanError) -> Self {
+        Stop::Error(error)
+    }
+}
+
+/// Checks that change nothing and run at the same time.
+const TOGETHER: usize = 6;
+
 /// Scans a service.
 ///
 /// # Errors
 /// When it cannot start. A scan that is cancelled, or runs out of requests or time, is no error: it
 /// returns what it has, with `complete` false.
 pub async fn scan(
-    _options: ScanOptions,
-    _progress: impl Fn(Event) + Send + Sync + 'static,
-    _cancel: CancellationToken,
+    options: ScanOptions,
+    progress: impl Fn(Event) + Send + Sync + 'static,
+    cancel: CancellationToken,
 ) -> Result<Scan, ScanError> {
-    todo!()
+    let started = Instant::now();
+    let key = options.signing_key.as_ref().map(Secret::reveal);
+    let redactor = Arc::new(Redactor::new(&options.identities, key));
+    let client = Client::new(&options, Arc::clone(&redactor), cancel.clone())?;
+    let end = tokio::time::Instant::now() + options.limits.wall;
+    let wall = options.limits.wall.as_secs();
+    let cx = Context::new(options, client, redactor, Box::new(progress));
+    let selected: Vec<&'static Check> = checks::ALL
+        .iter()
+        .filter(|check| {
+            cx.options
+                .only
+                .as_ref()
+                .is_none_or(|only| only.contains(check.meta.id))
+        })
+        .collect();
+    let state = State::default();
+    // Whatever the phases are waiting for when the scan is interrupted, they are dropped, and what
+    // they found is in the context.
+    let halted = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Stop::Halt(Halt::Cancelled)),
+        () = tokio::time::sleep_until(end) => Err(Stop::Halt(Halt::Time(wall))),
+        result = phases(&cx, &selected, &state) => result,
+    };
+    let halt = match halted {
+        Ok(()) => None,
+        Err(Stop::Error(error)) => return Err(error),
+        Err(Stop::Halt(Halt::Dead(reason))) if !cx.client.has_answered() => {
+            return Err(ScanError::Unreachable(cx.options.base.to_string(), reason));
+        }
+        Err(Stop::Halt(halt)) => Some(halt),
+    };
+    Ok(conclude(
+        &cx,
+        &selected,
+        &state,
+        halt.as_ref(),
+        started.elapsed(),
+    ))
+}
+
+/// What the phases leave behind, kept outside them so that it survives an interruption.
+#[derive(Default)]
+struct State {
+    inventory: Mutex<String>,
+    outcomes: Mutex<BTreeMap<&'static str, Outcome>>,
+    still_valid: Mutex<Vec<String>>,
+}
+
+async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Result<(), Stop> {
+    (cx.progress)(Event::Phase(Phase::Inventory));
+    let inventory = inventory::take(&cx.options, &cx.client).await?;
+    for note in inventory.notes {
+        cx.note(note);
+    }
+    lock(&state.inventory).clone_from(&inventory.from);
+    (cx.progress)(Event::Inventory {
+        operations: inventory.operations.len(),
+        from: inventory.from,
+    });
+
+    (cx.progress)(Event::Phase(Phase::Baseline));
+    let (operations, baselines) = cx.open(inventory.operations);
+    let runner = Runner {
+        options: &cx.options,
+        client: &cx.client,
+        operations,
+        baselines,
+        progress: &*cx.progress,
+    };
+    runner.run().await?;
+    baselines.close(operations, &cx.options, "not sent");
+    if !cx.client.has_answered() {
+        let target = cx.options.base.to_string();
+        return Err(ScanError::Unreachable(target, "no request was answered".to_owned()).into());
+    }
+
+    (cx.progress)(Event::Phase(Phase::Checks));
+    let (active, passive): (Vec<&'static Check>, Vec<&'static Check>) = selected
+        .iter()
+        .copied()
+        .partition(|check| check.meta.active);
+    stream::iter(passive)
+        .map(|check| run_check(cx, check, state))
+        .buffer_unordered(TOGETHER)
+        .try_collect::<()>()
+        .await?;
+    // What changes state runs alone, so that checks do not see each other's changes.
+    for check in active {
+        if cx.options.level >= Level::Active {
+            run_check(cx, check, state).await?;
+        } else {
+            let outcome = Outcome::untested("could change state; needs --active");
+            lock(&state.outcomes).insert(check.meta.id, outcome);
+        }
+    }
+
+    (cx.progress)(Event::Phase(Phase::Closing));
+    let valid = still_valid(cx).await?;
+    *lock(&state.still_valid) = valid;
+    Ok(())
+}
+
+async fn run_check(cx: &Context, check: &'static Check, state: &State) -> Result<(), Halt> {
+    (cx.progress)(Event::CheckStarted(check.meta.id));
+    // A fault in one check must not take the others' findings with it.
+    let outcome = match AssertUnwindSafe((check.run)(cx)).catch_unwind().await {
+        Ok(outcome) => outcome?,
+        Err(_) => {
+            cx.note(format!(
+                "the check {} failed; this is a bug in cofferdam",
+                check.meta.id
+            ));
+            Outcome::untested("the check failed")
+        }
+    };
+    lock(&state.outcomes).insert(check.meta.id, outcome);
+    (cx.progress)(Event::CheckEnded(check.meta.id));
+    Ok(())
+}
+
+/// The identities that the baseline let in somewhere and that are let in there still.
+async fn still_valid(cx: &Context) -> Result<Vec<String>, Halt> {
+    let mut valid = Vec::new();
+    for (who, identity) in cx.identities().iter().enumerate() {
+        let place = cx.operations().iter().find(|operation| {
+            let baseline = cx.baseline(operation);
+            let own = baseline.valid.get(who).and_then(Option::as_ref);
+            operation.is_safe()
+                && !operation.destructive
+                && baseline.is_protected()
+                && baseline.accepted().contains(&who)
+                && own.is_some_and(|exchange| oracle::welcome(exchange))
+        });
+        let Some(operation) = place else { continue };
+        let Some(request) = cx.request(operation, who) else {
+            continue;
+        };
+        let exchange = cx.send_fresh(request).await?;
+        if oracle::judge(cx.baseline(operation), &exchange).accepted() {
+            valid.push(identity.name.clone());
+        } else if matches!(exchange.status(), Some(401 | 403)) {
+            cx.note(format!(
+                "the token of {} stopped working during the scan ({operation} answered {})",
+                identity.name,
+                exchange.status().unwrap_or_default(),
+            ));
+        }
+    }
+    Ok(valid)
+}
+
+fn conclude(
+    cx: &Context,
+    selected: &[&'static Check],
+    state: &State,
+    halt: Option<&Halt>,
+    elapsed: Duration,
+) -> Scan {
+    let ended = halt.map_or_else(
+        || "not sent".to_owned(),
+        |halt| format!("the scan ended before: {halt}"),
+    );
+    if let Some(baselines) = cx.baselines() {
+        baselines.close(cx.operations(), &cx.options, &ended);
+    }
+    let mut findings = cx.findings();
+    findings.sort_by(|a, b| {
+        (b.severity, b.confidence)
+            .cmp(&(a.severity, a.confidence))
+            .then_with(|| (&a.check, a.places.first()).cmp(&(&b.check, b.places.first())))
+    });
+    let outcomes = lock(&state.outcomes);
+    let controls = selected
+        .iter()
+        .map(|check| control(check, outcomes.get(check.meta.id), &findings, &ended))
+        .collect();
+    Scan {
+        target: cx.options.base.to_string(),
+        inventory: lock(&state.inventory).clone(),
+        identities: cx
+            .identities()
+            .iter()
+            .map(|identity| identity.name.clone())
+            .collect(),
+        operations: cx
+            .operations()
+            .iter()
+            .map(|operation| coverage(cx, operation))
+            .collect(),
+        controls,
+        facts: cx.facts(),
+        notes: cx.notes(),
+        requests: cx.client.requests(),
+        elapsed,
+        complete: halt.is_none(),
+        stopped: halt.map(ToString::to_string),
+        still_valid: lock(&state.still_valid).clone(),
+        findings,
+    }
+}
+
+/// Failed with a finding that is at least firm, held when it was tried and there is none, untested
+/// otherwise.
+fn control(check: &Check, outcome: Option<&Outcome>, findings: &[Finding], ended: &str) -> Control {
+    let own = || {
+        findings
+            .iter()
+            .filter(|finding| finding.check == check.meta.id)
+    };
+    let places: usize = own().map(|finding| finding.places.len()).sum();
+    let tried = outcome.map_or(0, |outcome| outcome.tried);
+    let missing = outcome.and_then(|outcome| outcome.untested.clone());
+    let counted =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (status, mut reason) = if own().any(|finding| finding.confidence >= Confidence::Firm) {
+        (
+            ControlStatus::Failed,
+            format!("fails at {}", counted(places, "place")),
+        )
+    } else if own().next().is_some() {
+        (
+            ControlStatus::Untested,
+            format!("signs at {}, not proven", counted(places, "place")),
+        )
+    } else if tried > 0 {
+        (
+            ControlStatus::Held,
+            format!("tried on {}", counted(tried as usize, "operation")),
+        )
+    } else {
+        let reason = missing.clone().unwrap_or_else(|| match outcome {
+            Some(_) => "it applies to no operation".to_owned(),
+            None => ended.to_owned(),
+        });
+        (ControlStatus::Untested, reason)
+    };
+    if status != ControlStatus::Untested
+        && let Some(missing) = missing
+    {
+        reason = format!("{reason}; not everywhere: {missing}");
+    }
+    Control {
+        check: check.meta.id.to_owned(),
+        title: check.meta.title.to_owned(),
+        status,
+        reason,
+        operations: tried,
+    }
+}
+
+fn coverage(cx: &Context, operation: &Operation) -> Coverage {
+    let baseline = cx.baseline(operation);
+    let mut reached = Vec::new();
+    let mut take = |who: &str, exchange: Option<&Arc<Exchange>>| {
+        if let Some(exchange) = exchange {
+            reached.push(Reached {
+                who: who.to_owned(),
+                status: exchange.status(),
+            });
+        }
+    };
+    take("no token", baseline.anonymous.as_ref());
+    take("garbage token", baseline.garbage.as_ref());
+    for (identity, exchange) in cx.identities().iter().zip(&baseline.valid) {
+        take(&identity.name, exchange.as_ref());
+    }
+    let covered = baseline
+        .valid
+        .iter()
+        .chain([&baseline.anonymous])
+        .flatten()
+        .any(|exchange| oracle::welcome(exchange));
+    let missed = (!covered).then(|| match &baseline.protection {
+        Protection::Unknown(reason) => reason.clone(),
+        _ => baseline
+            .valid
+            .iter()
+            .chain([&baseline.anonymous])
+            .flatten()
+            .next()
+            .map_or_else(
+                || "not sent".to_owned(),
+                |exchange| match &exchange.outcome {
+                    Ok(response) => format!("answered {}", response.status),
+                    Err(failure) => failure.to_string(),
+                },
+            ),
+    });
+    Coverage {
+        operation: operation.id(),
+        reached,
+        covered,
+        missed,
+    }
 }
 
 fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
