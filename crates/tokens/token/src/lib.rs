@@ -27,18 +27,23 @@
 mod algorithm;
 pub mod authorization;
 pub mod base64url;
+mod cache;
 pub mod challenge;
 mod claims;
 pub mod danger;
+pub mod dpop;
 pub mod json;
 pub mod jws;
 pub mod key;
 mod policy;
+pub mod preset;
 mod profile;
 mod rejection;
 pub mod requirement;
 mod scope;
 mod sender;
+pub mod state;
+pub mod throttle;
 pub mod unverified;
 mod verifier;
 

@@ -201,7 +201,8 @@ impl Profile {
     };
 
     /// SPIFFE JWT-SVID: `typ` is `JWT`, `JOSE` or absent, the header has nothing but `alg`, `kid`
-    /// and `typ`, `sub` is a SPIFFE id.
+    /// and `typ`, `sub` is a SPIFFE id of the policy's trust domain. `iss` may be absent, then the
+    /// trust domain stands in its place.
     pub const SPIFFE: Profile = Profile {
         name: "spiffe",
         types: &["jwt", "jose"],
@@ -252,9 +253,7 @@ impl Profile {
             return Err(Rejection::TypeNotAllowed);
         }
         if self.bare_header && header.has_others {
-            return Err(Rejection::HeaderForbidden(
-                "other than `alg`, `kid` and `typ`",
-            ));
+            return Err(Rejection::HeaderNotBare);
         }
         Ok(())
     }

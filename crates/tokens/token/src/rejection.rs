@@ -61,6 +61,10 @@ pub enum Rejection {
     /// §3.10), compression, encryption, nesting, an unencoded payload (RFC 7797 §7).
     #[error("header `{0}` is not accepted")]
     HeaderForbidden(&'static str),
+    /// A header member besides `alg`, `kid` and `typ`, which the profile does not allow (JWT-SVID
+    /// §2).
+    #[error("header has members that this profile does not allow")]
+    HeaderNotBare,
     /// `crit` names an extension, and none is understood (RFC 7515 §4.1.11).
     #[error("header `crit` asks for an extension that is not understood")]
     Critical,
@@ -85,6 +89,9 @@ pub enum Rejection {
     /// A claim without the value that profile or policy ask for.
     #[error("claim `{0}` has not the value that is asked for")]
     ClaimMismatch(&'static str),
+    /// A claim without the value that the policy of the issuer asks for by name.
+    #[error("a claim has not the value that the policy of this issuer asks for")]
+    PolicyMismatch,
     /// No configured issuer of that name.
     #[error("issuer is not trusted here")]
     IssuerUnknown,
@@ -154,6 +161,7 @@ impl Rejection {
             Rejection::HeaderMissing(_) => "header-missing",
             Rejection::HeaderMalformed(_) => "header-malformed",
             Rejection::HeaderForbidden(_) => "header-forbidden",
+            Rejection::HeaderNotBare => "header-not-bare",
             Rejection::Critical => "critical",
             Rejection::AlgorithmUnknown => "algorithm-unknown",
             Rejection::AlgorithmNotAllowed => "algorithm-not-allowed",
@@ -162,6 +170,7 @@ impl Rejection {
             Rejection::ClaimMalformed(_) => "claim-malformed",
             Rejection::ClaimForbidden(_) => "claim-forbidden",
             Rejection::ClaimMismatch(_) => "claim-mismatch",
+            Rejection::PolicyMismatch => "policy-mismatch",
             Rejection::IssuerUnknown => "issuer-unknown",
             Rejection::AudienceMismatch => "audience-mismatch",
             Rejection::Expired => "expired",

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cache::Cache;
 use crate::claims::Claims;
 use crate::jws::{self, Compact, EmbeddedKey, Header};
 use crate::policy::{IssuerPolicy, PolicyError};
@@ -21,6 +22,7 @@ pub const DEFAULT_MAX_LENGTH: usize = 16 << 10;
 pub struct Verifier {
     issuers: Vec<Arc<IssuerPolicy>>,
     max_length: usize,
+    cache: Option<Cache>,
 }
 
 impl Verifier {
@@ -45,6 +47,7 @@ impl Verifier {
             false => Ok(Verifier {
                 issuers,
                 max_length: DEFAULT_MAX_LENGTH,
+                cache: None,
             }),
         }
     }
@@ -54,6 +57,20 @@ impl Verifier {
     pub fn max_length(mut self, bytes: usize) -> Verifier {
         self.max_length = bytes.min(64 << 10);
         self
+    }
+
+    /// Keeps up to this many verified tokens, of about 2 KiB each, so that the signature is not
+    /// computed again while the issuer's keys stay the same. Time and binding are judged on every
+    /// use all the same.
+    #[must_use]
+    pub fn cache(mut self, tokens: usize) -> Verifier {
+        self.cache = (tokens > 0).then(|| Cache::new(tokens));
+        self
+    }
+
+    /// How many verified tokens are kept at the moment.
+    pub fn cached(&self) -> usize {
+        self.cache.as_ref().map_or(0, Cache::len)
     }
 
     /// The configured issuers.
@@ -81,31 +98,67 @@ impl Verifier {
         now: u64,
         sender: &Sender<'_>,
     ) -> Result<Verified, Rejection> {
-        // Exact: years below 285 million.
-        let seconds = now as f64;
+        if token.len() > self.max_length {
+            return Err(Rejection::TooLong);
+        }
+        let Some(cache) = &self.cache else {
+            return self
+                .verify_afresh(token, now, sender)
+                .map(|(token, _)| token);
+        };
+        let key = Cache::key(token);
+        if let Some((known, generation)) = cache.get(&key) {
+            match known.judge_again(generation, now, sender) {
+                Again::Holds => return Ok(known),
+                Again::Fails(rejection) => return Err(rejection),
+                Again::Over => cache.remove(&key),
+            }
+        }
+        let (verified, generation) = self.verify_afresh(token, now, sender)?;
+        cache.insert(key, verified.clone(), generation);
+        Ok(verified)
+    }
+
+    /// The whole way, and the generation of the keys at its end.
+    fn verify_afresh(
+        &self,
+        token: &str,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Result<(Verified, u64), Rejection> {
         let compact = Compact::split(token, self.max_length)?;
         let header_document = compact.header_document()?;
         let header = Header::read(&header_document, EmbeddedKey::Forbidden)?;
         let claims = Claims::read(compact.claims_document()?)?;
         let policy = self.policy_for(&claims)?;
-        policy.check(&header, &claims, seconds)?;
+        policy.check(&header, &claims, now)?;
         let binding = sender::check(&claims, sender)?;
         let current = policy.keys().current();
         let keys = current.keys.ok_or(Rejection::KeysUnavailable)?;
         compact.verify(jws::find(&keys, &header)?, header.algorithm)?;
-        Ok(Verified(Arc::new(Inner {
+        let verified = Verified(Arc::new(Inner {
             claims,
             policy: Arc::clone(policy),
             binding,
-        })))
+        }));
+        Ok((verified, current.generation))
     }
 
     fn policy_for(&self, claims: &Claims) -> Result<&Arc<IssuerPolicy>, Rejection> {
-        let issuer = claims.issuer().ok_or(Rejection::ClaimMissing("iss"))?;
-        self.issuers
-            .iter()
-            .find(|policy| policy.issuer() == issuer)
-            .ok_or(Rejection::IssuerUnknown)
+        match claims.issuer() {
+            Some(issuer) => {
+                let mut issuers = self.issuers.iter();
+                issuers
+                    .find(|policy| policy.issuer() == issuer)
+                    .ok_or(Rejection::IssuerUnknown)
+            }
+            None => {
+                let mut issuers = self.issuers.iter();
+                issuers
+                    .find(|policy| policy.is_of_trust_domain(claims))
+                    .ok_or(Rejection::ClaimMissing("iss"))
+            }
+        }
     }
 }
 
@@ -115,6 +168,14 @@ impl Verifier {
 #[derive(Clone)]
 pub struct Verified(Arc<Inner>);
 
+/// What a known token is worth now.
+enum Again {
+    Holds,
+    Fails(Rejection),
+    /// It is to be forgotten and verified afresh.
+    Over,
+}
+
 struct Inner {
     claims: Claims,
     policy: Arc<IssuerPolicy>,
@@ -122,6 +183,23 @@ struct Inner {
 }
 
 impl Verified {
+    /// What can change between two uses of one token: the keys, the time, who presents it.
+    fn judge_again(&self, generation: u64, now: u64, sender: &Sender<'_>) -> Again {
+        let policy = &self.0.policy;
+        if policy.keys().generation() != generation {
+            return Again::Over;
+        }
+        match policy.check_time(&self.0.claims, now) {
+            Ok(()) => {}
+            Err(Rejection::Expired) => return Again::Over,
+            Err(rejection) => return Again::Fails(rejection),
+        }
+        match sender::check(&self.0.claims, sender) {
+            Ok(_) => Again::Holds,
+            Err(rejection) => Again::Fails(rejection),
+        }
+    }
+
     /// All claims.
     pub fn claims(&self) -> &Claims {
         &self.0.claims

@@ -1,6 +1,9 @@
 //! Every known kind of bad token, and the good ones beside them, as `data/attacks.json` states.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise, its helpers too"
+)]
 
 use std::time::Duration;
 

@@ -44,6 +44,9 @@ pub struct SkippedKey {
 pub struct JwkSet {
     keys: Vec<Jwk>,
     skipped: Vec<SkippedKey>,
+    /// The ids of keys that are meant for verifying but broken. A sound key of the same id is not
+    /// used: nobody can tell which of the two the issuer means.
+    broken: Vec<String>,
 }
 
 /// What a token's header finds in a set.
@@ -80,7 +83,13 @@ impl JwkSet {
             }
             match Jwk::from_value(jwk, secrets) {
                 Ok(key) => set.keys.push(key),
-                Err(error) => set.skipped.push(SkippedKey { index, error }),
+                Err(error) => {
+                    let kid = jwk.get("kid").and_then(|kid| kid.as_str());
+                    if !matches!(error, KeyError::Unsupported | KeyError::Use) {
+                        set.broken.extend(kid.map(str::to_owned));
+                    }
+                    set.skipped.push(SkippedKey { index, error });
+                }
             }
         }
         // Whoever reads the public half must not be able to use it as an HMAC secret.
@@ -114,10 +123,31 @@ impl JwkSet {
             .collect()
     }
 
+    /// Whether both have the same keys under the same ids for the same algorithms, in any order.
+    pub(crate) fn serves_as(&self, other: &JwkSet) -> bool {
+        let marks = |set: &JwkSet| {
+            let mark = |key: &Jwk| {
+                let algorithms = format!("{:?}", key.algorithms());
+                (
+                    key.kid().map(str::to_owned),
+                    key.thumbprint().to_owned(),
+                    algorithms,
+                )
+            };
+            let mut marks: Vec<_> = set.keys.iter().map(mark).collect();
+            marks.sort();
+            marks
+        };
+        self.broken == other.broken && marks(self) == marks(other)
+    }
+
     /// A key of the token's `kid` goes first; a key without one serves a token with any, and a token
     /// without one is served where exactly one key fits. Two fitting keys under one id are
     /// ambiguous: which of them a verifier tries first must not matter.
     pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup<'_> {
+        if kid.is_some_and(|kid| self.broken.iter().any(|broken| broken == kid)) {
+            return Lookup::Ambiguous;
+        }
         let named = |key: &&Jwk| kid.is_none() || key.kid() == kid;
         let nameless = |key: &&Jwk| key.kid().is_none();
         match pick(self.keys.iter().filter(named), algorithm) {
@@ -145,7 +175,7 @@ impl FromIterator<Jwk> for JwkSet {
     fn from_iter<I: IntoIterator<Item = Jwk>>(keys: I) -> JwkSet {
         JwkSet {
             keys: keys.into_iter().collect(),
-            skipped: Vec::new(),
+            ..JwkSet::default()
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Where an issuer's current keys are kept.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{Jwk, JwkSet};
 
 /// The current keys of one issuer, shared by whoever verifies with them and whoever refreshes them.
 ///
-/// Each replacement counts up a generation, so that a decision which was made with the old set can
-/// be told from one made with the new.
+/// Each change counts up a generation, so that a decision which was made with the old set can be
+/// told from one made with the new. Loading the same keys again is no change.
 #[derive(Debug)]
 pub struct KeyStore {
     current: RwLock<Current>,
@@ -44,12 +44,22 @@ impl KeyStore {
 
     /// Puts new keys in the place of the old ones.
     pub fn replace(&self, keys: JwkSet) {
-        self.set(Some(Arc::new(keys)));
+        let mut current = self.write();
+        if !current
+            .keys
+            .as_ref()
+            .is_some_and(|before| before.serves_as(&keys))
+        {
+            current.generation += 1;
+        }
+        current.keys = Some(Arc::new(keys));
     }
 
     /// Forgets the keys: they are too old to be trusted.
     pub fn clear(&self) {
-        self.set(None);
+        let mut current = self.write();
+        current.keys = None;
+        current.generation += 1;
     }
 
     /// The keys at this moment.
@@ -57,23 +67,22 @@ impl KeyStore {
         self.current().keys
     }
 
-    /// How often the keys were replaced.
+    /// How often the keys have changed.
     pub fn generation(&self) -> u64 {
-        self.current().generation
+        self.read().generation
     }
 
     pub(crate) fn current(&self) -> Current {
-        // Nothing in here can be left half-written by a panic.
-        self.current
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.read().clone()
     }
 
-    fn set(&self, keys: Option<Arc<JwkSet>>) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.keys = keys;
-        current.generation += 1;
+    // Nothing in here can be left half-written by a panic, so a poisoned lock is no reason to stop.
+    fn read(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Current> {
+        self.current.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

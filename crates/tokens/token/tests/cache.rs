@@ -1,0 +1,106 @@
+//! What a verified token is worth when it comes again.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise, its helpers too"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cofferdam_issuer::{Issuer, SigningKey};
+use cofferdam_token::{Algorithm, IssuerPolicy, KeyStore, Rejection, Verifier};
+
+const NOW: u64 = 1_795_505_225;
+
+fn key() -> SigningKey {
+    SigningKey::generate(Algorithm::EdDsa).unwrap()
+}
+
+fn setting(issuer: &Issuer) -> (Arc<KeyStore>, Verifier) {
+    let store: Arc<KeyStore> = issuer.key_set().into();
+    let policy = IssuerPolicy::new(issuer.url(), Arc::clone(&store))
+        .audience("api")
+        .leeway(Duration::ZERO);
+    (store, Verifier::new([policy]).unwrap().cache(64))
+}
+
+#[test]
+fn time_is_judged_on_every_use() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let (_, verifier) = setting(&issuer);
+    let token = issuer
+        .token("alice")
+        .audience("api")
+        .lifetime(10)
+        .mint(NOW)
+        .unwrap();
+    assert!(verifier.verify(&token, NOW).is_ok());
+    assert!(verifier.verify(&token, NOW + 9).is_ok());
+    assert_eq!(verifier.cached(), 1);
+    assert_eq!(
+        verifier.verify(&token, NOW + 10).unwrap_err(),
+        Rejection::Expired
+    );
+    assert_eq!(verifier.cached(), 0);
+    assert!(verifier.verify(&token, NOW).is_ok());
+    // A clock that is set back does not make a token valid before its time.
+    assert_eq!(
+        verifier.verify(&token, NOW - 5).unwrap_err(),
+        Rejection::IssuedInFuture
+    );
+}
+
+#[test]
+fn a_key_that_leaves_its_set_takes_its_tokens_along() {
+    let mut issuer = Issuer::new("https://idp.example", key());
+    let (store, verifier) = setting(&issuer);
+    let token = issuer.token("alice").audience("api").mint(NOW).unwrap();
+    assert!(verifier.verify(&token, NOW).is_ok());
+    // The same keys once more change nothing.
+    let generation = store.generation();
+    store.replace(issuer.key_set());
+    assert_eq!(store.generation(), generation);
+    issuer.rotate(key());
+    store.replace(issuer.key_set());
+    assert!(verifier.verify(&token, NOW).is_ok());
+    issuer.retire();
+    store.replace(issuer.key_set());
+    assert_eq!(
+        verifier.verify(&token, NOW).unwrap_err(),
+        Rejection::KeyUnknown
+    );
+    store.clear();
+    assert_eq!(
+        verifier.verify(&token, NOW).unwrap_err(),
+        Rejection::KeysUnavailable
+    );
+}
+
+#[test]
+fn no_more_tokens_are_kept_than_was_asked_for() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let (_, verifier) = setting(&issuer);
+    for number in 0..1000 {
+        let token = issuer
+            .token(format!("user-{number}"))
+            .audience("api")
+            .mint(NOW)
+            .unwrap();
+        assert!(verifier.verify(&token, NOW).is_ok());
+        assert!(verifier.cached() <= 64);
+    }
+    assert!(verifier.cached() > 16);
+}
+
+#[test]
+fn tokens_that_begin_alike_are_told_apart() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let (_, verifier) = setting(&issuer);
+    let token = issuer.token("alice").audience("api").mint(NOW).unwrap();
+    assert!(verifier.verify(&token, NOW).is_ok());
+    let cut = &token[..token.len() - 1];
+    assert!(verifier.verify(cut, NOW).is_err());
+    let other = issuer.token("bob").audience("api").mint(NOW).unwrap();
+    assert_eq!(verifier.verify(&other, NOW).unwrap().subject(), Some("bob"));
+}
