@@ -1,0 +1,67 @@
+//! The Docker Engine API as a dialect: an unmodified `docker`, docker-compose, docker-py or
+//! testcontainers asks for actions.
+
+mod containers;
+mod create;
+mod endpoint;
+mod exec;
+mod host_config;
+mod images;
+mod mounts;
+mod networks;
+mod not_offered;
+mod system;
+mod volumes;
+
+use crate::action::Action;
+use crate::refusal::{Refusal, Rule, quote};
+use crate::request::{Head, Route, Routed};
+use crate::target::Target;
+
+/// Finds the route of a request and checks its headers; the body comes after.
+///
+/// # Errors
+/// The first rule that refuses it: the spelling of the target, a route that no action has, a header.
+pub fn route<'a>(head: Head<'a>) -> Result<Routed<'a>, Refusal> {
+    let target = Target::versioned(head.target)?;
+    let segments: Vec<&str> = target.path[1..].split('/').collect();
+    let found = match segments.as_slice() {
+        ["containers", rest @ ..] => containers::route(head.method, rest),
+        ["exec", rest @ ..] => exec::route(head.method, rest),
+        ["images", rest @ ..] => images::route(head.method, rest, target.path),
+        ["networks", rest @ ..] => networks::route(head.method, rest),
+        ["volumes", rest @ ..] => volumes::route(head.method, rest),
+        other => system::route(head.method, other),
+    };
+    match found {
+        Some(route) => route.accept(head, target.query),
+        None => Err(unknown(head.method, &segments)),
+    }
+}
+
+/// The action of a request whose body is at hand; see [`route`] for one that streams.
+///
+/// # Errors
+/// The first rule that refuses it.
+pub fn parse(head: Head<'_>, body: &[u8]) -> Result<Action, Refusal> {
+    route(head)?.action(body)
+}
+
+/// Why there is no such route.
+fn unknown(method: &str, segments: &[&str]) -> Refusal {
+    match not_offered::reason(method, segments) {
+        Some(reason) => Refusal::new(Rule::NotOffered, format!("not offered: {reason}")),
+        None => Refusal::new(
+            Rule::Route,
+            format!("{} is no action here", quote(&format!("{method} /{}", segments.join("/")))),
+        ),
+    }
+}
+
+/// What the routes of every file have at hand.
+mod prelude {
+    pub(super) use super::Route;
+    pub(super) use crate::action::Action;
+    pub(super) use crate::refusal::{Refusal, Rule, quote};
+    pub(super) use crate::request::{BodyKind, Call};
+}

@@ -1,0 +1,214 @@
+//! Mounts in the engine's four forms: `Binds`, `Mounts`, `Tmpfs`, and the size of `/dev/shm`.
+
+use super::host_config::{bytes, required};
+use super::prelude::*;
+use super::volumes::local_driver;
+use crate::container::{Bind, BindSource, Mount, Storage, TmpfsOptions};
+use crate::json::{Default, Members, Never};
+use crate::name::VolumeRef;
+use crate::path::{ContainerPath, HostPath};
+use crate::value::Labels;
+
+const NEVER_OF_BIND: &[Never] = &[
+    option("NonRecursive"),
+    option("CreateMountpoint"),
+    option("ReadOnlyNonRecursive"),
+    option("ReadOnlyForceRecursive"),
+];
+
+const NEVER_OF_VOLUME: &[Never] = &[Never {
+    name: "Subpath",
+    rule: Rule::MountOption,
+    why: "a part of a volume is not mounted alone",
+    default: Default::Any,
+}];
+
+const NEVER_OF_TMPFS: &[Never] = &[option("Options")];
+
+const fn option(name: &'static str) -> Never {
+    Never {
+        name,
+        rule: Rule::MountOption,
+        why: "mounts here are read-only or not, and nothing else",
+        default: Default::Any,
+    }
+}
+
+pub(super) fn read(members: &mut Members, storage: &mut Storage) -> Result<(), Refusal> {
+    storage.binds = members.parsed_list("Binds", bind)?;
+    storage.mounts = members.list("Mounts", |value, field| mount(Members::of(value, field)?))?;
+    let field = members.field("Tmpfs");
+    for (path, options) in members.text_map("Tmpfs")? {
+        let at = |refusal: Refusal| refusal.at(format!("{field}[{}]", quote(&path)));
+        let target = ContainerPath::normal(&path, Rule::MountTarget).map_err(at)?;
+        if storage.tmpfs.insert(target, tmpfs_options(&options).map_err(at)?).is_some() {
+            return Err(at(Refusal::new(Rule::JsonDuplicate, "the path is given twice")));
+        }
+    }
+    storage.shm_size = members.limit("ShmSize", Rule::ShmLimit)?;
+    storage.read_only_root = members.flag("ReadonlyRootfs")?;
+    Ok(())
+}
+
+/// `source:target[:options]`.
+fn bind(text: &str) -> Result<Bind, Refusal> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, options) = match parts.as_slice() {
+        [source, target] => (*source, *target, ""),
+        [source, target, options] => (*source, *target, *options),
+        _ => {
+            return Err(Refusal::new(
+                Rule::MountType,
+                format!("{} is not `volume:target[:options]`", quote(text)),
+            ));
+        }
+    };
+    let source = if source.starts_with('/') {
+        BindSource::Host(host_path(source)?)
+    } else if source.contains(['/', '\\', '~']) || source.starts_with('.') {
+        return Err(Refusal::new(
+            Rule::HostPath,
+            format!("{} is a path of the host; name a volume", quote(source)),
+        ));
+    } else {
+        BindSource::Volume(VolumeRef::parse(source)?)
+    };
+    let target = ContainerPath::normal(target, Rule::MountTarget)?;
+    let mut bind = Bind { source, target, read_only: false, no_copy: false };
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => bind.read_only = true,
+            "nocopy" => bind.no_copy = true,
+            // The defaults, and words that mean something on a Mac only.
+            "rw" | "rprivate" | "consistent" | "cached" | "delegated" | "default" => {}
+            _ => {
+                // A mount of the host is the graver fault of the two.
+                let rule = match bind.source {
+                    BindSource::Host(_) => Rule::HostPath,
+                    BindSource::Volume(_) => Rule::MountOption,
+                };
+                return Err(Refusal::new(
+                    rule,
+                    format!("{} relabels the host's files or lets mounts spread", quote(option)),
+                ));
+            }
+        }
+    }
+    Ok(bind)
+}
+
+/// A path of the host, which must be written plainly: an exception names it letter by letter.
+fn host_path(text: &str) -> Result<HostPath, Refusal> {
+    let text = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
+    HostPath::parse(text)
+}
+
+fn mount(mut members: Members) -> Result<Mount, Refusal> {
+    let kind = required(&mut members, "Type", Rule::MountType, |kind| Ok(kind.to_owned()))?;
+    let target = required(&mut members, "Target", Rule::MountTarget, |path| {
+        ContainerPath::normal(path, Rule::MountTarget)
+    });
+    let read_only = members.flag("ReadOnly")?;
+    // A word that means something on a Mac only.
+    members.text("Consistency")?;
+    let mount = match kind.as_str() {
+        "volume" => {
+            let source = members.parsed("Source", VolumeRef::parse)?;
+            let (no_copy, labels) = match members.object("VolumeOptions")? {
+                Some(options) => volume_options(options)?,
+                None => (false, Labels::default()),
+            };
+            Mount::Volume { source, target: target?, read_only, no_copy, labels }
+        }
+        "tmpfs" => {
+            let (size, mode) = match members.object("TmpfsOptions")? {
+                Some(options) => tmpfs_struct(options)?,
+                None => (None, None),
+            };
+            Mount::Tmpfs { target: target?, size, mode, read_only }
+        }
+        "bind" => {
+            let source = required(&mut members, "Source", Rule::HostPath, host_path)?;
+            if let Some(mut options) = members.object("BindOptions")? {
+                options.never(NEVER_OF_BIND)?;
+                options.parsed("Propagation", |word| match word {
+                    "rprivate" => Ok(()),
+                    _ => Err(Refusal::new(
+                        Rule::MountOption,
+                        format!("{} lets mounts spread to the host", quote(word)),
+                    )),
+                })?;
+                options.finish()?;
+            }
+            Mount::Host { source, target: target?, read_only }
+        }
+        other => {
+            return Err(Refusal::new(
+                Rule::MountType,
+                format!("{} is not offered; mount a `volume` or a `tmpfs`", quote(other)),
+            )
+            .at(members.field("Type")));
+        }
+    };
+    members.finish().map(|()| mount)
+}
+
+fn volume_options(mut members: Members) -> Result<(bool, Labels), Refusal> {
+    let no_copy = members.flag("NoCopy")?;
+    let labels = Labels(members.text_map("Labels")?.into_iter().collect());
+    members.never(NEVER_OF_VOLUME)?;
+    if let Some(mut driver) = members.object("DriverConfig")? {
+        driver.parsed("Name", local_driver)?;
+        driver.never(&[Never {
+            name: "Options",
+            rule: Rule::VolumeDriver,
+            why: "options of `local` mount any directory, device or share as a volume",
+            default: Default::Any,
+        }])?;
+        driver.finish()?;
+    }
+    members.finish().map(|()| (no_copy, labels))
+}
+
+fn tmpfs_struct(mut members: Members) -> Result<(Option<u64>, Option<u32>), Refusal> {
+    let size = members.limit("SizeBytes", Rule::TmpfsLimit)?;
+    let mode = members.limit("Mode", Rule::MountOption)?;
+    let mode = mode
+        .map(|mode| u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777))
+        .map(|mode| {
+            mode.ok_or_else(|| {
+                Refusal::new(Rule::MountOption, "it is no mode").at(members.field("Mode"))
+            })
+        })
+        .transpose()?;
+    members.never(NEVER_OF_TMPFS)?;
+    members.finish().map(|()| (size, mode))
+}
+
+/// `size=64m,mode=1777,…`.
+fn tmpfs_options(text: &str) -> Result<TmpfsOptions, Refusal> {
+    let mut options = TmpfsOptions::default();
+    for option in text.split(',').filter(|option| !option.is_empty()) {
+        let fail = || {
+            Refusal::new(Rule::MountOption, format!("{} is no option of a tmpfs here", quote(option)))
+        };
+        let number = |text: &str, radix| {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            u32::from_str_radix(text, radix).ok().filter(|_| plain).ok_or_else(fail)
+        };
+        match option.split_once('=').unwrap_or((option, "")) {
+            ("rw" | "noexec" | "nosuid" | "nodev", "") => {}
+            ("ro", "") => options.read_only = true,
+            ("exec", "") => options.exec = true,
+            ("size", size) => options.size = Some(bytes(size).ok_or_else(fail)?),
+            ("mode", mode) => {
+                options.mode = Some(number(mode, 8)?).filter(|mode| *mode <= 0o7777);
+                options.mode.ok_or_else(fail)?;
+            }
+            ("uid", uid) => options.uid = Some(number(uid, 10)?),
+            ("gid", gid) => options.gid = Some(number(gid, 10)?),
+            _ => return Err(fail()),
+        }
+    }
+    Ok(options)
+}
