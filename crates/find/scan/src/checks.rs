@@ -27,6 +27,18 @@ macro_rules! checks {
 }
 
 checks! {
+    object {
+        cross_tenant_read,
+    }
+    reach {
+        path_traversal,
+        server_side_request,
+        runtime_api,
+        command_injection,
+    }
+    expose {
+        secret,
+    }
     token {
         malformed,
     }

@@ -10,6 +10,7 @@ mod tag;
 
 pub(crate) use harvest::Harvest;
 pub(crate) use sample::Samples;
+pub(crate) use tag::words;
 
 use crate::client::Client;
 use crate::run::Stop;

@@ -238,7 +238,7 @@ fn static_words(path: &str) -> Vec<String> {
 }
 
 /// The words of a name in lower case: split at what is no letter or digit, and before a capital.
-pub(super) fn words(name: &str) -> Vec<String> {
+pub(crate) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut lower_before = false;

@@ -1,0 +1,29 @@
+//! What the checks share beside the context: the places that take a value, what an answer says,
+//! what belongs to whom, and the lists of payloads.
+
+mod answer;
+mod code;
+mod engine;
+mod facts;
+mod input;
+mod internal;
+mod objects;
+mod readback;
+mod secrets;
+mod shell;
+mod tenants;
+mod traversal;
+
+pub(crate) use crate::inventory::words;
+pub(crate) use answer::{Spot, find_text, leaves, shown, succeeded, texts};
+pub(crate) use code::{Canary, Gadget, gadgets};
+pub(crate) use engine::{is_engine_error, is_engine_info, is_engine_version, list_of_containers};
+pub(crate) use facts::{LiveReader, posture_of};
+pub(crate) use input::{Input, caller, inputs};
+pub(crate) use internal::{IMDS_SESSION, INTERNAL, is_version_text};
+pub(crate) use objects::{Content, Foreign, foreign, owned};
+pub(crate) use readback::{item_path, read_back, state_of};
+pub(crate) use secrets::{Kind, Leak, leaks};
+pub(crate) use shell::{Injection, injections};
+pub(crate) use tenants::{Tenants, is_admin};
+pub(crate) use traversal::{KNOWN_FILES, KnownFile, Technique, techniques};
