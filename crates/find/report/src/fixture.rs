@@ -661,6 +661,65 @@ fn deployment() -> Deployment {
 }
 
 /// Every assessment of this file.
-pub(crate) fn all() -> [Assessment; 5] {
-    [vulnerable(), sound(), tentative(), interrupted(), posture()]
+pub(crate) fn all() -> [Assessment; 6] {
+    [
+        vulnerable(),
+        sound(),
+        tentative(),
+        interrupted(),
+        posture(),
+        tangled(),
+    ]
+}
+
+/// Many ways through many states, as a service with several holes in an open deployment has them.
+pub(crate) fn tangled() -> Assessment {
+    use State::{
+        Exec, ExecRoot, FileRead, ForgedIdentity, Host, HostFileWrite, NodeCredentials,
+        RuntimeControl, RuntimeRead, SsrfFull, SsrfUnix, TokenHolder, ToolControl,
+    };
+    let mut tangled = vulnerable();
+    let ways: [&[State]; 9] = [
+        &[TokenHolder, Exec, Host],
+        &[TokenHolder, Exec, RuntimeControl, Host],
+        &[TokenHolder, SsrfFull, RuntimeControl, Host],
+        &[TokenHolder, SsrfUnix, RuntimeControl, Host],
+        &[TokenHolder, Exec, ExecRoot, HostFileWrite, Host],
+        &[TokenHolder, FileRead, NodeCredentials, Host],
+        &[TokenHolder, ToolControl, RuntimeControl, Host],
+        &[TokenHolder, FileRead, ForgedIdentity, RuntimeControl, Host],
+        &[TokenHolder, SsrfFull, RuntimeRead, NodeCredentials, Host],
+    ];
+    let sample = tangled.paths[0].clone();
+    tangled.paths = ways
+        .iter()
+        .enumerate()
+        .map(|(index, way)| {
+            let mut path = sample.clone();
+            path.id = format!("P{}", index + 1);
+            path.steps = way
+                .windows(2)
+                .map(|pair| Step {
+                    from: pair[0],
+                    to: pair[1],
+                    title: format!("from {} to {}", pair[0], pair[1]),
+                    finding: (pair[0] == TokenHolder).then(|| FindingRef {
+                        check: format!("reach.{}", pair[1].id().replace('_', "-")),
+                        fingerprint: sample.steps[0].finding.clone().unwrap().fingerprint,
+                    }),
+                    facts: match pair[0] {
+                        TokenHolder => Vec::new(),
+                        RuntimeControl => vec![Condition::EngineRootful],
+                        _ => vec![Condition::SockDocker, Condition::UserRoot],
+                    },
+                    ..sample.steps[index % 3].clone()
+                })
+                .collect();
+            path
+        })
+        .collect();
+    let all: Vec<String> = tangled.paths.iter().map(|path| path.id.clone()).collect();
+    tangled.fixes[0].cuts = all.clone();
+    tangled.fixes[1].cuts = all;
+    rescored(tangled)
 }

@@ -7,6 +7,7 @@
 mod choose;
 mod findings;
 mod graph;
+mod layout;
 mod paths;
 mod picture;
 mod tables;

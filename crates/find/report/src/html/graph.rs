@@ -1,6 +1,7 @@
 //! The paths as one graph on a plane: states as stations in columns from left to right, steps as
-//! edges between them. Pure geometry; `picture` draws it.
+//! edges between them, with room for the words. `picture` draws it.
 
+use super::layout::{Layout, layout};
 use cofferdam_assess::{Assessment, Fix, Path, Step};
 use cofferdam_finding::{Confidence, State};
 
@@ -10,9 +11,12 @@ const MOST_PATHS: usize = 12;
 const WIDTH: f64 = 1120.0;
 const LEAST_COLUMN: f64 = 190.0;
 const MOST_COLUMN: f64 = 330.0;
-const ROW: f64 = 128.0;
+const ROW: f64 = 100.0;
 const MARGIN_X: f64 = 90.0;
 const MARGIN_Y: f64 = 58.0;
+/// How far edges between the same two stations bow apart.
+const BOW: f64 = 46.0;
+pub(super) const RADIUS: f64 = 13.0;
 
 /// Stations and edges with their places.
 pub(super) struct Graph {
@@ -27,8 +31,7 @@ pub(super) struct Graph {
 /// A state.
 pub(super) struct Station {
     pub(super) state: State,
-    pub(super) x: f64,
-    pub(super) y: f64,
+    pub(super) at: Point,
     /// Whether a drawn path starts or ends here.
     pub(super) start: bool,
     pub(super) end: bool,
@@ -41,33 +44,23 @@ pub(super) struct Edge {
     pub(super) label: String,
     pub(super) title: String,
     pub(super) confidence: Confidence,
-    /// Start, two control points, end.
-    pub(super) curve: [(f64, f64); 4],
+    /// Cubic curves, each with its start, two control points and end.
+    pub(super) curves: Vec<[Point; 4]>,
+    /// Where its words and scissors stand.
+    pub(super) sign: Point,
     pub(super) paths: Vec<usize>,
     /// The fixes that cut it, as indexes of the assessment's fixes.
     pub(super) cuts: Vec<usize>,
 }
 
-impl Edge {
-    /// The point of the curve at `t`, 0 at its start and 1 at its end (de Casteljau, expanded).
-    pub(super) fn at(&self, t: f64) -> (f64, f64) {
-        let weights = [
-            (1.0 - t).powi(3),
-            3.0 * t * (1.0 - t).powi(2),
-            3.0 * t.powi(2) * (1.0 - t),
-            t.powi(3),
-        ];
-        self.curve
-            .iter()
-            .zip(weights)
-            .fold((0.0, 0.0), |sum, (point, weight)| {
-                (sum.0 + point.0 * weight, sum.1 + point.1 * weight)
-            })
-    }
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
 }
 
 /// The paths that the picture shows: those to the host, or, where none is, all.
-pub(super) fn shown(assessment: &Assessment) -> Vec<(usize, &Path)> {
+fn shown(assessment: &Assessment) -> Vec<(usize, &Path)> {
     let to_host = assessment.paths_to_host().next().is_some();
     assessment
         .paths
@@ -79,7 +72,7 @@ pub(super) fn shown(assessment: &Assessment) -> Vec<(usize, &Path)> {
 }
 
 /// Whether `fix` takes away what `step` needs.
-pub(super) fn cuts(fix: &Fix, step: &Step) -> bool {
+fn cuts(fix: &Fix, step: &Step) -> bool {
     let mends = step.finding.as_ref().is_some_and(|named| {
         fix.findings
             .iter()
@@ -92,6 +85,7 @@ impl Graph {
     /// Lays out the paths of [`shown`]; `None` when there are none.
     pub(super) fn new(assessment: &Assessment) -> Option<Self> {
         let paths = shown(assessment);
+        let first = paths.first()?.1;
         let mut states: Vec<State> = Vec::new();
         let mut steps: Vec<(&Step, Vec<usize>)> = Vec::new();
         for (index, path) in &paths {
@@ -107,74 +101,59 @@ impl Graph {
                 }
             }
         }
-        if states.is_empty() {
-            return None;
-        }
-        let columns = columns(&states, &steps, &paths);
-        let rows = rows(&states, &columns, &paths);
-        let last = columns.iter().copied().max().unwrap_or(0);
-        let lowest = rows.iter().copied().min().unwrap_or(0);
-        let highest = rows.iter().copied().max().unwrap_or(0);
-        let bows = bows(&states, &columns, &rows, &steps);
-        let room_above = bows.iter().copied().fold(0.0, f64::max);
-        let apart =
-            ((WIDTH - MARGIN_X * 2.0) / last.max(1) as f64).clamp(LEAST_COLUMN, MOST_COLUMN);
-        let x = |column: usize| MARGIN_X + apart * column as f64;
-        let y = |row: i32| MARGIN_Y + room_above + ROW * f64::from(row - lowest);
-        let spot = |state: State| {
-            let at = states.iter().position(|known| *known == state).unwrap_or(0);
-            (x(columns[at]), y(rows[at]))
-        };
-        let stations = states
+        let node = |state: State| states.iter().position(|known| *known == state).unwrap_or(0);
+        let edges: Vec<(usize, usize)> = steps
             .iter()
-            .map(|state| {
-                let (x, y) = spot(*state);
-                Station {
-                    state: *state,
-                    x,
-                    y,
-                    start: paths.iter().any(|(_, path)| path.from == *state),
-                    end: paths.iter().any(|(_, path)| path.to == *state),
-                    paths: paths
-                        .iter()
-                        .filter(|(_, path)| touches(path, *state))
-                        .map(|(index, _)| *index)
-                        .collect(),
-                }
+            .map(|(step, _)| (node(step.from), node(step.to)))
+            .collect();
+        let mut straight = vec![node(first.from)];
+        straight.extend(first.steps.iter().map(|step| node(step.to)));
+        let starts: Vec<usize> = paths.iter().map(|(_, path)| node(path.from)).collect();
+        let end = states.iter().position(|state| *state == State::Host);
+        let plane = Plane::new(
+            layout(states.len(), &edges, &straight, &starts, end),
+            &edges,
+        );
+        let stations: Vec<Station> = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| Station {
+                state: *state,
+                at: plane.points[index],
+                start: paths.iter().any(|(_, path)| path.from == *state),
+                end: paths.iter().any(|(_, path)| path.to == *state),
+                paths: paths
+                    .iter()
+                    .filter(|(_, path)| touches(path, *state))
+                    .map(|(index, _)| *index)
+                    .collect(),
             })
             .collect();
-        let edges = steps
+        let mut edges: Vec<Edge> = steps
             .into_iter()
-            .zip(bows)
-            .map(|((step, through), bow)| {
-                let (from, to) = (spot(step.from), spot(step.to));
-                let third = (to.0 - from.0) / 3.0;
-                Edge {
-                    label: label(step),
-                    title: step.title.clone(),
-                    confidence: step.confidence,
-                    curve: [
-                        from,
-                        (from.0 + third, from.1 - bow * 4.0 / 3.0),
-                        (to.0 - third, to.1 - bow * 4.0 / 3.0),
-                        to,
-                    ],
-                    paths: through,
-                    cuts: assessment
-                        .fixes
-                        .iter()
-                        .enumerate()
-                        .filter(|(_, fix)| cuts(fix, step))
-                        .map(|(index, _)| index)
-                        .collect(),
-                }
+            .enumerate()
+            .map(|(index, (step, through))| Edge {
+                label: label(step),
+                title: step.title.clone(),
+                confidence: step.confidence,
+                curves: plane.curves(index),
+                sign: Point { x: 0.0, y: 0.0 },
+                paths: through,
+                cuts: assessment
+                    .fixes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, fix)| cuts(fix, step))
+                    .map(|(index, _)| index)
+                    .collect(),
             })
             .collect();
+        place_signs(&mut edges, &stations);
         Some(Self {
             stations,
             edges,
-            width: MARGIN_X * 2.0 + apart * last as f64,
-            height: MARGIN_Y * 2.0 + room_above + ROW * f64::from(highest - lowest),
+            width: plane.width,
+            height: plane.height,
             drawn: paths.len(),
         })
     }
@@ -204,96 +183,155 @@ fn label(step: &Step) -> String {
     }
 }
 
-/// Each state as far right as its longest way from a start, ends in the last column.
-fn columns(
-    states: &[State],
-    steps: &[(&Step, Vec<usize>)],
-    paths: &[(usize, &Path)],
-) -> Vec<usize> {
-    let at = |state: State| states.iter().position(|known| *known == state).unwrap_or(0);
-    let mut columns = vec![0_usize; states.len()];
-    // Two paths may take two steps in opposite directions; so many rounds settle all without one.
-    for _ in 0..states.len() {
-        for (step, _) in steps {
-            let (from, to) = (at(step.from), at(step.to));
-            let next = (columns[from] + 1).min(states.len() - 1);
-            columns[to] = columns[to].max(next);
-        }
-    }
-    for (_, path) in paths {
-        columns[at(path.from)] = 0;
-    }
-    // Close the gaps that the limit or a loop left.
-    let mut used: Vec<usize> = columns.clone();
-    used.sort_unstable();
-    used.dedup();
-    for column in &mut columns {
-        *column = used.binary_search(column).unwrap_or(0);
-    }
-    let last = columns.iter().copied().max().unwrap_or(0);
-    if let Some(host) = states.iter().position(|state| *state == State::Host) {
-        columns[host] = last.max(1);
-    }
-    columns
+/// A layout in pixels.
+struct Plane {
+    points: Vec<Point>,
+    chains: Vec<Vec<usize>>,
+    bows: Vec<f64>,
+    width: f64,
+    height: f64,
 }
 
-/// The first path runs straight on row 0; the others' states lie below and above it in turn.
-fn rows(states: &[State], columns: &[usize], paths: &[(usize, &Path)]) -> Vec<i32> {
-    let straight = |state: State| {
-        paths.first().is_some_and(|(_, path)| touches(path, state)) || state == State::Host
-    };
-    let mut rows = vec![0; states.len()];
-    let last = columns.iter().copied().max().unwrap_or(0);
-    for column in 0..=last {
-        let mut taken: Vec<i32> = Vec::new();
-        let mut members: Vec<usize> = (0..states.len())
-            .filter(|index| columns[*index] == column)
+impl Plane {
+    fn new(layout: Layout, edges: &[(usize, usize)]) -> Self {
+        let columns = layout.spots.iter().map(|(column, _)| *column);
+        let last = columns.max().unwrap_or(0);
+        let rows = layout.spots.iter().map(|(_, row)| *row);
+        let (top, bottom) = (rows.clone().min().unwrap_or(0), rows.max().unwrap_or(0));
+        let apart =
+            ((WIDTH - MARGIN_X * 2.0) / last.max(1) as f64).clamp(LEAST_COLUMN, MOST_COLUMN);
+        // Between neighbours there is no bend that would keep two edges apart, so they bow.
+        let bows: Vec<f64> = edges
+            .iter()
+            .enumerate()
+            .map(|(index, pair)| {
+                let twins = edges[..index].iter().filter(|other| *other == pair).count();
+                if layout.chains[index].len() == 2 {
+                    BOW * twins as f64
+                } else {
+                    0.0
+                }
+            })
             .collect();
-        members.sort_by_key(|index| !straight(states[*index]));
-        for index in members {
-            let row = (0..)
-                .map(|turn: i32| {
-                    if turn % 2 == 1 {
-                        (turn + 1) / 2
-                    } else {
-                        -turn / 2
-                    }
+        let above = MARGIN_Y + bows.iter().copied().fold(0.0, f64::max);
+        Self {
+            points: layout
+                .spots
+                .iter()
+                .map(|(column, row)| Point {
+                    x: MARGIN_X + apart * *column as f64,
+                    y: above + ROW * f64::from(row - top),
                 })
-                .find(|row| !taken.contains(row))
-                .unwrap_or(0);
-            taken.push(row);
-            rows[index] = row;
+                .collect(),
+            chains: layout.chains,
+            bows,
+            width: MARGIN_X * 2.0 + apart * last as f64,
+            height: above + MARGIN_Y + 14.0 + ROW * f64::from(bottom - top),
         }
     }
-    rows
+
+    /// The curves of one edge, from rim to rim, level in every column that it passes.
+    fn curves(&self, edge: usize) -> Vec<[Point; 4]> {
+        let chain = &self.chains[edge];
+        let mut points: Vec<Point> = chain.iter().map(|node| self.points[*node]).collect();
+        let backwards = points[0].x > points[points.len() - 1].x;
+        let sign = if backwards { -1.0 } else { 1.0 };
+        points[0].x += sign * (RADIUS + 2.0);
+        let last = points.len() - 1;
+        points[last].x -= sign * (RADIUS + 5.0);
+        let bow = self.bows[edge] * 4.0 / 3.0;
+        points
+            .windows(2)
+            .map(|pair| {
+                let (a, b) = (pair[0], pair[1]);
+                let half = (b.x - a.x) / 2.0;
+                let from = Point {
+                    x: a.x + half,
+                    y: a.y - bow,
+                };
+                let to = Point {
+                    x: b.x - half,
+                    y: b.y - bow,
+                };
+                [a, from, to, b]
+            })
+            .collect()
+    }
 }
 
-/// How far each edge bows upward: edges between the same two stations fan out, and one that passes
-/// over stations of its own row goes round them.
-fn bows(
-    states: &[State],
-    columns: &[usize],
-    rows: &[i32],
-    steps: &[(&Step, Vec<usize>)],
-) -> Vec<f64> {
-    let at = |state: State| states.iter().position(|known| *known == state).unwrap_or(0);
-    steps
+/// The point of a cubic curve at `t`, 0 at its start and 1 at its end.
+fn at(curve: &[Point; 4], t: f64) -> Point {
+    let u = 1.0 - t;
+    let weights = [u * u * u, 3.0 * t * u * u, 3.0 * t * t * u, t * t * t];
+    let mut point = Point { x: 0.0, y: 0.0 };
+    for (control, weight) in curve.iter().zip(weights) {
+        point.x += control.x * weight;
+        point.y += control.y * weight;
+    }
+    point
+}
+
+/// The room that the words and scissors of an edge take around their point.
+#[derive(Clone, Copy)]
+struct Room {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Room {
+    fn of(edge: &Edge, point: Point) -> Self {
+        let words = edge.label.chars().count() as f64 * 7.6 / 2.0 + 4.0;
+        let half = words.max(20.0 * edge.cuts.len() as f64);
+        Self {
+            left: point.x - half,
+            right: point.x + half,
+            top: point.y - 30.0,
+            bottom: point.y + if edge.cuts.is_empty() { -8.0 } else { 14.0 },
+        }
+    }
+
+    fn meets(&self, other: &Room) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+}
+
+/// Gives every edge a point on it where its words cover neither a station nor other words.
+fn place_signs(edges: &mut [Edge], stations: &[Station]) {
+    let mut taken: Vec<Room> = stations
         .iter()
-        .enumerate()
-        .map(|(index, (step, _))| {
-            let (from, to) = (at(step.from), at(step.to));
-            let twins =
-                |other: &&(&Step, Vec<usize>)| (other.0.from, other.0.to) == (step.from, step.to);
-            let before = steps[..index].iter().filter(twins).count();
-            let span = columns[to].abs_diff(columns[from]);
-            let over = if rows[from] == rows[to] && span > 1 {
-                40.0 + 26.0 * (span - 1) as f64
-            } else {
-                0.0
-            };
-            over + 46.0 * before as f64
+        .map(|station| Room {
+            left: station.at.x - 66.0,
+            right: station.at.x + 66.0,
+            top: station.at.y - RADIUS - 4.0,
+            bottom: station.at.y + 58.0,
         })
-        .collect()
+        .collect();
+    for edge in edges {
+        let middle = edge.curves.len() / 2;
+        let spots = (0..edge.curves.len()).flat_map(|turn| {
+            // From the middle curve outward, and on each from its middle outward.
+            let curve = (middle + turn) % edge.curves.len();
+            [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].map(|t| (curve, t))
+        });
+        let level = edge.curves[middle][0];
+        // Where a long edge bends in its middle it runs level, which is the best place.
+        let bend = (edge.curves.len() > 1).then_some(level);
+        let points: Vec<Point> = bend
+            .into_iter()
+            .chain(spots.map(|(curve, t)| at(&edge.curves[curve], t)))
+            .collect();
+        let free = points.iter().find(|point| {
+            let room = Room::of(edge, **point);
+            !taken.iter().any(|other| other.meets(&room))
+        });
+        edge.sign = free.or(points.first()).copied().unwrap_or(level);
+        taken.push(Room::of(edge, edge.sign));
+    }
 }
 
 #[cfg(test)]
@@ -309,16 +347,35 @@ mod tests {
                 continue;
             };
             for (index, one) in graph.stations.iter().enumerate() {
-                assert!((0.0..=graph.width).contains(&one.x));
-                assert!((0.0..=graph.height).contains(&one.y));
+                assert!((0.0..=graph.width).contains(&one.at.x));
+                assert!((0.0..=graph.height).contains(&one.at.y));
                 for other in &graph.stations[index + 1..] {
-                    assert!((one.x, one.y) != (other.x, other.y));
+                    assert!(one.at != other.at);
                 }
             }
             for edge in &graph.edges {
-                assert!(edge.curve[0].0 < edge.curve[3].0, "{}", edge.label);
-                assert!(edge.at(0.5).1 >= 0.0);
-                assert_eq!(edge.at(0.0), edge.curve[0]);
+                for curve in &edge.curves {
+                    assert!(curve[0].x < curve[3].x, "{}", edge.label);
+                    assert_eq!(at(curve, 0.0), curve[0]);
+                }
+                assert!((0.0..=graph.height).contains(&(edge.sign.y - 30.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn words_cover_no_other_words_even_where_many_paths_cross() {
+        let graph = Graph::new(&fixture::tangled()).unwrap();
+        assert_eq!(graph.drawn, 9);
+        for (index, one) in graph.edges.iter().enumerate() {
+            for other in &graph.edges[index + 1..] {
+                let rooms = (Room::of(one, one.sign), Room::of(other, other.sign));
+                assert!(
+                    !rooms.0.meets(&rooms.1),
+                    "{} and {}",
+                    one.title,
+                    other.title
+                );
             }
         }
     }
@@ -327,30 +384,16 @@ mod tests {
     fn a_step_of_two_paths_is_one_edge_and_falls_with_both() {
         let graph = Graph::new(&fixture::vulnerable()).unwrap();
         assert_eq!(graph.drawn, 2);
-        let host = graph
-            .edges
-            .iter()
-            .find(|edge| edge.label == "engine.rootful")
-            .unwrap();
-        assert_eq!(host.paths, [0, 1]);
-        let injection = graph
-            .edges
-            .iter()
-            .find(|edge| edge.label == "command-injection")
-            .unwrap();
-        assert_eq!(injection.cuts, [0]);
-        let socket = graph
-            .edges
-            .iter()
-            .find(|edge| edge.label == "sock.docker +1")
-            .unwrap();
-        assert_eq!(socket.cuts, [1]);
+        let edge = |label: &str| graph.edges.iter().find(|edge| edge.label == label).unwrap();
+        assert_eq!(edge("engine.rootful").paths, [0, 1]);
+        assert_eq!(edge("command-injection").cuts, [0]);
+        assert_eq!(edge("sock.docker +1").cuts, [1]);
     }
 
     #[test]
     fn a_loop_between_paths_ends() {
         let mut looped = fixture::vulnerable();
-        let back = cofferdam_assess::Step {
+        let back = Step {
             from: State::RuntimeControl,
             to: State::Exec,
             ..looped.paths[0].steps[1].clone()

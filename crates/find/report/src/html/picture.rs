@@ -1,12 +1,11 @@
 //! The graph as inline SVG.
 
-use super::graph::{Edge, Graph, Station};
+use super::graph::{Edge, Graph, RADIUS, Station};
 use cofferdam_finding::State;
 use maud::{Markup, html};
 
 /// Columns of a station's label.
 const LABEL: usize = 20;
-const RADIUS: f64 = 13.0;
 
 /// Draws `graph`. Classes `pN`, `eN`, `nN` and `fN` tie it to the rules of `choose`.
 pub(super) fn picture(graph: &Graph) -> Markup {
@@ -19,11 +18,9 @@ pub(super) fn picture(graph: &Graph) -> Markup {
                 title id="picture-title" { "From where an attacker starts to what they reach" }
                 desc id="picture-text" { (told(graph)) }
                 defs {
-                    @for (id, class) in [("tip", "tip"), ("tip-faint", "tip faint")] {
-                        marker id=(id) viewBox="0 0 10 10" refX="8.5" refY="5" markerWidth="9"
-                            markerHeight="9" markerUnits="userSpaceOnUse" orient="auto" {
-                            path class=(class) d="M0 0.8 L9.5 5 L0 9.2 Z" {}
-                        }
+                    marker id="tip" viewBox="0 0 10 10" refX="8.5" refY="5" markerWidth="9"
+                        markerHeight="9" markerUnits="userSpaceOnUse" orient="auto" {
+                        path .tip d="M0 0.8 L9.5 5 L0 9.2 Z" {}
                     }
                     symbol id="scissors" viewBox="0 0 24 24" {
                         circle cx="6" cy="6.5" r="2.8" {}
@@ -71,12 +68,16 @@ fn told(graph: &Graph) -> String {
 }
 
 fn edge(index: usize, edge: &Edge) -> Markup {
-    let (start, end) = (leave(edge, true), leave(edge, false));
-    let [_, b, c, _] = edge.curve;
-    let d = format!(
-        "M{:.1} {:.1} C{:.1} {:.1} {:.1} {:.1} {:.1} {:.1}",
-        start.0, start.1, b.0, b.1, c.0, c.1, end.0, end.1
-    );
+    let mut d = String::new();
+    for [start, from, to, end] in &edge.curves {
+        if d.is_empty() {
+            d = format!("M{:.1} {:.1}", start.x, start.y);
+        }
+        d.push_str(&format!(
+            " C{:.1} {:.1} {:.1} {:.1} {:.1} {:.1}",
+            from.x, from.y, to.x, to.y, end.x, end.y
+        ));
+    }
     html! {
         g class=(format!("edge e{index}")) {
             title { (edge.title) }
@@ -85,31 +86,18 @@ fn edge(index: usize, edge: &Edge) -> Markup {
     }
 }
 
-/// Where the curve leaves its first or meets its last station's rim.
-fn leave(edge: &Edge, first: bool) -> (f64, f64) {
-    let (rim, towards) = if first {
-        (edge.curve[0], edge.curve[1])
-    } else {
-        (edge.curve[3], edge.curve[2])
-    };
-    let (dx, dy) = (towards.0 - rim.0, towards.1 - rim.1);
-    let length = dx.hypot(dy).max(1.0);
-    let out = RADIUS + if first { 2.0 } else { 5.0 };
-    (rim.0 + dx / length * out, rim.1 + dy / length * out)
-}
-
 /// The words and the scissors on an edge, above every line.
 fn sign(index: usize, edge: &Edge) -> Markup {
-    let middle = edge.at(0.5);
+    let middle = edge.sign;
     html! {
         g class=(format!("sign e{index}")) {
-            text x=(format!("{:.1}", middle.0)) y=(format!("{:.1}", middle.1 - 17.0)) {
+            text x=(format!("{:.1}", middle.x)) y=(format!("{:.1}", middle.y - 17.0)) {
                 (edge.label)
             }
             @for (turn, fix) in edge.cuts.iter().enumerate() {
-                @let x = middle.0 - 17.0 * (edge.cuts.len() as f64) + 34.0 * turn as f64;
+                @let x = middle.x - 17.0 * (edge.cuts.len() as f64) + 34.0 * turn as f64;
                 g class=(format!("scissors f{fix}"))
-                    transform=(format!("translate({x:.1} {:.1})", middle.1 - 10.0)) {
+                    transform=(format!("translate({x:.1} {:.1})", middle.y - 10.0)) {
                     title { "fix " (fix + 1) " cuts here" }
                     rect x="-3" y="-2" width="38" height="24" rx="12" {}
                     use href="#scissors" x="1" y="1" width="18" height="18" {}
@@ -130,14 +118,14 @@ fn station(index: usize, station: &Station) -> Markup {
     let lines = lines(station.state.label());
     html! {
         g class=(format!("station {kind} n{index}")) {
-            circle cx=(format!("{:.1}", station.x)) cy=(format!("{:.1}", station.y)) r=(RADIUS) {}
+            circle cx=(format!("{:.1}", station.at.x)) cy=(format!("{:.1}", station.at.y)) r=(RADIUS) {}
             @if station.end {
-                circle .inner cx=(format!("{:.1}", station.x)) cy=(format!("{:.1}", station.y))
+                circle .inner cx=(format!("{:.1}", station.at.x)) cy=(format!("{:.1}", station.at.y))
                     r="5.5" {}
             }
-            text y=(format!("{:.1}", station.y + 32.0)) {
+            text y=(format!("{:.1}", station.at.y + 32.0)) {
                 @for (turn, line) in lines.iter().enumerate() {
-                    tspan x=(format!("{:.1}", station.x)) dy=(if turn == 0 { "0" } else { "16" }) {
+                    tspan x=(format!("{:.1}", station.at.x)) dy=(if turn == 0 { "0" } else { "16" }) {
                         (line)
                     }
                 }
