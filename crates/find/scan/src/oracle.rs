@@ -244,10 +244,9 @@ impl<'a> View<'a> {
             return 1.0;
         }
         let mut score = 0.0;
-        score += match (
-            self.status == other.status,
-            self.status / 100 == other.status / 100,
-        ) {
+        // 200 and 201 are nearly the same, 401 and 404 are not.
+        let both_fine = self.status < 300 && other.status < 300;
+        score += match (self.status == other.status, both_fine) {
             (true, _) => 0.35,
             (false, true) => 0.2,
             _ => 0.0,
