@@ -41,6 +41,11 @@ checks! {
     }
     token {
         malformed,
+        signature,
+        unsigned,
+        alg_none,
+        key_confusion,
+        weak_secret,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::baseline::{Baselines, fill, may_send};
 use crate::client::{Client, lock, random_bytes};
+use crate::forge::Forge;
 use crate::redact::Redactor;
 use crate::{
     Auth, Baseline, Callback, Event, Exchange, Identity, Jwt, Operation, Request, ScanOptions,
@@ -39,6 +40,7 @@ pub struct Context {
     operations: OnceLock<Vec<Operation>>,
     baselines: OnceLock<Baselines>,
     jwts: Vec<Option<Jwt>>,
+    forge: Forge,
     findings: Mutex<Vec<Finding>>,
     facts: Mutex<Facts>,
     notes: Mutex<Vec<String>>,
@@ -58,6 +60,7 @@ impl Context {
             .map(|identity| Jwt::read(identity.token.reveal()))
             .collect();
         Self {
+            forge: Forge::new(&options.identities, nonce()),
             facts: Mutex::new(options.facts.clone()),
             options,
             client,
@@ -342,6 +345,11 @@ impl Context {
     /// The token of the identity `who`, unverified; `None` when it is opaque.
     pub fn jwt(&self, who: usize) -> Option<&Jwt> {
         self.jwts.get(who)?.as_ref()
+    }
+
+    /// What makes tokens that must be refused, with what it has learnt in this scan.
+    pub(crate) fn forge(&self) -> &Forge {
+        &self.forge
     }
 
     /// Text that occurs nowhere else: 16 lower-case letters and digits, the first a letter.

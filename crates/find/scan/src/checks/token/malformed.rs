@@ -24,7 +24,7 @@
 //! - CWE-287 Improper Authentication
 //! - OWASP API2:2023 Broken Authentication
 
-use crate::{Auth, Baseline, Context, Halt, Operation, Outcome, Protection, Secret, Verdict};
+use crate::{Context, Halt, Operation, Outcome, Protection};
 use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Severity, State};
 
 pub(crate) static META: Meta = Meta {
@@ -49,7 +49,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
                 Protection::Protected(_) | Protection::AnyToken(_)
             )
     });
-    let results = cx.each(candidates, |operation| try_one(cx, operation)).await?;
+    let results = cx
+        .each(candidates, |operation| try_one(cx, operation))
+        .await?;
 
     let mut tried = 0;
     let mut places = Vec::new();
@@ -91,54 +93,26 @@ async fn try_one<'a>(
     operation: &'a Operation,
 ) -> Result<(&'a Operation, Vec<Evidence>), Halt> {
     let baseline = cx.baseline(operation);
-    if let Protection::AnyToken(_) = baseline.protection {
-        return Ok((operation, from_baseline(cx, baseline)));
-    }
-    let mut pieces = Vec::new();
-    for (label, token) in shapes(cx) {
-        let auth = Auth::Token {
-            label: format!("malformed: {label}"),
-            token,
-        };
-        let (verdict, exchange) = cx.probe(operation, auth).await?;
-        if let (Verdict::Accepted, Some(exchange)) = (verdict, exchange) {
-            pieces.extend(from_baseline(cx, baseline).into_iter().take(1));
-            pieces.push(cx.evidence(format!("{label} in place of a token is accepted"), &exchange));
-            break;
-        }
-    }
-    Ok((operation, pieces))
-}
-
-/// No token refused and garbage accepted, as the baseline saw it.
-fn from_baseline(cx: &Context, baseline: &Baseline) -> Vec<Evidence> {
     let mut pieces = Vec::new();
     if let Some(exchange) = &baseline.anonymous {
         pieces.push(cx.evidence("a request without a token is refused", exchange));
     }
-    if let (Protection::AnyToken(_), Some(exchange)) = (&baseline.protection, &baseline.garbage) {
-        pieces.push(cx.evidence("random characters in place of a token are accepted", exchange));
+    if let Protection::AnyToken(_) = baseline.protection {
+        if let Some(exchange) = &baseline.garbage {
+            let shows = "random characters in place of a token are accepted";
+            pieces.push(cx.evidence(shows, exchange));
+        }
+        return Ok((operation, pieces));
     }
-    pieces
-}
-
-/// Values that no issuer makes, each of a look that a careless test lets pass.
-fn shapes(cx: &Context) -> [(&'static str, Secret); 3] {
-    let (a, b, c) = (cx.nonce(), cx.nonce(), cx.nonce());
-    [
-        (
-            "three random parts with dots",
-            Secret::new(format!("{a}.{b}.{c}")),
-        ),
-        (
-            "a value with a dot that is longer than 100 characters",
-            Secret::new(format!("{}.{}", a.repeat(8), b.repeat(8))),
-        ),
-        (
-            "a JWT-like beginning and nothing else",
-            Secret::new(format!("eyJhbGciOiJIUzI1NiJ9.{a}.")),
-        ),
-    ]
+    let Some(who) = baseline.accepted().first() else {
+        return Ok((operation, Vec::new()));
+    };
+    let Some(malformed) = cx.forge().malformed(cx, operation, *who).await? else {
+        return Ok((operation, Vec::new()));
+    };
+    let shows = format!("{} in place of a token is accepted", malformed.label);
+    pieces.push(cx.evidence(shows, &malformed.exchange));
+    Ok((operation, pieces))
 }
 
 #[cfg(test)]
@@ -151,28 +125,36 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let refused = || Response::json(401, json!({ "error": "invalid token" }));
     Samples::new()
         .flawed(
-            Sample::new("by length and dots", description(), move |request: &Request| {
-                match request.bearer() {
+            Sample::new(
+                "by length and dots",
+                description(),
+                move |request: &Request| match request.bearer() {
                     Some(token) if token.len() > 20 && token.contains('.') => notes(),
                     _ => refused(),
-                }
-            })
+                },
+            )
             .reports(["GET /notes"]),
         )
         .flawed(
-            Sample::new("any value", description(), move |request: &Request| {
-                match request.bearer() {
+            Sample::new(
+                "any value",
+                description(),
+                move |request: &Request| match request.bearer() {
                     Some(_) => notes(),
                     None => refused(),
-                }
-            })
+                },
+            )
             .reports(["GET /notes"]),
         )
-        .sound(Sample::new("verified", description(), move |request: &Request| {
-            match request.subject() {
+        .sound(Sample::new(
+            "verified",
+            description(),
+            move |request: &Request| match request.subject() {
                 Some(_) => notes(),
                 None => refused(),
-            }
+            },
+        ))
+        .sound(Sample::new("public", description(), move |_: &Request| {
+            notes()
         }))
-        .sound(Sample::new("public", description(), move |_: &Request| notes()))
 }
