@@ -5,9 +5,9 @@ use crate::client::{Client, lock};
 use crate::redact::Redactor;
 use crate::{
     Check, Context, Event, Exchange, Halt, Level, Operation, Outcome, Phase, Protection,
-    ScanOptions, Secret, checks, inventory, oracle,
+    ScanOptions, Secret, Source, checks, inventory, oracle,
 };
-use cofferdam_finding::{Confidence, Control, ControlStatus, Facts, Finding};
+use cofferdam_finding::{Confidence, Control, ControlStatus, Facts, Finding, Place};
 use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -55,6 +55,9 @@ pub struct Scan {
 pub struct Coverage {
     /// Method and path template.
     pub operation: String,
+    /// Where the API description declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Place>,
     /// What each got, in the order: no token, garbage token, the identities.
     pub reached: Vec<Reached>,
     /// Whether anyone got an answer as meant (2xx that is no error in disguise).
@@ -71,6 +74,8 @@ pub struct Reached {
     pub who: String,
     /// The status; absent when no answer came.
     pub status: Option<u16>,
+    /// Whether it is an answer as meant: 2xx that is no error in disguise.
+    pub welcome: bool,
 }
 
 /// Why a scan could not start.
@@ -205,8 +210,11 @@ async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Res
         .iter()
         .copied()
         .partition(|check| check.meta.active);
-    stream::iter(passive)
+    let runs: Vec<_> = passive
+        .into_iter()
         .map(|check| run_check(cx, check, state))
+        .collect();
+    stream::iter(runs)
         .buffer_unordered(TOGETHER)
         .try_collect::<()>()
         .await?;
@@ -382,6 +390,7 @@ fn coverage(cx: &Context, operation: &Operation) -> Coverage {
             reached.push(Reached {
                 who: who.to_owned(),
                 status: exchange.status(),
+                welcome: oracle::welcome(exchange),
             });
         }
     };
@@ -412,8 +421,16 @@ fn coverage(cx: &Context, operation: &Operation) -> Coverage {
                 },
             ),
     });
+    let source = match &operation.source {
+        Source::OpenApi {
+            file: Some(file),
+            line,
+        } => Some(Place::file(file, *line, None)),
+        _ => None,
+    };
     Coverage {
         operation: operation.id(),
+        source,
         reached,
         covered,
         missed,
