@@ -84,8 +84,6 @@ pub enum Action {
     ContainerStop {
         /// Which.
         container: ContainerRef,
-        /// The signal, the container's where there is none.
-        signal: Option<Signal>,
         /// Seconds until SIGKILL, the container's where there is none.
         timeout: Option<u32>,
     },
@@ -93,8 +91,6 @@ pub enum Action {
     ContainerRestart {
         /// Which.
         container: ContainerRef,
-        /// The signal, the container's where there is none.
-        signal: Option<Signal>,
         /// Seconds until SIGKILL, the container's where there is none.
         timeout: Option<u32>,
     },

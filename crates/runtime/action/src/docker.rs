@@ -1,17 +1,17 @@
 //! The Docker Engine API as a dialect: an unmodified `docker`, docker-compose, docker-py or
 //! testcontainers asks for actions.
 
-mod containers;
+pub(crate) mod containers;
 mod create;
 mod endpoint;
 mod exec;
 mod host_config;
-mod images;
+pub(crate) mod images;
 mod mounts;
-mod networks;
+pub(crate) mod networks;
 mod not_offered;
-mod system;
-mod volumes;
+pub(crate) mod system;
+pub(crate) mod volumes;
 
 use crate::action::Action;
 use crate::refusal::{Refusal, Rule, quote};

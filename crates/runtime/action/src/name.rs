@@ -15,8 +15,9 @@ parsed_text! {
 }
 
 parsed_text! {
-    /// A network as the caller names it; the grammar of [`ContainerRef`].
-    NetworkRef, |text| plain(text, 1)
+    /// A network as the caller names it; the grammar of [`ContainerRef`]. The names of the engine's
+    /// own networks are none: as a network mode, `host` would be the network of the host.
+    NetworkRef, network_ref
 }
 
 parsed_text! {
@@ -64,6 +65,18 @@ fn plain(text: &str, shortest: usize) -> Result<(), Refusal> {
             quote(text)
         ),
     ))
+}
+
+fn network_ref(text: &str) -> Result<(), Refusal> {
+    plain(text, 1)?;
+    let modes = ["bridge", "default", "host", "ingress", "nat", "none"];
+    if modes.iter().any(|mode| mode.eq_ignore_ascii_case(text)) {
+        return Err(Refusal::new(
+            Rule::NameReserved,
+            format!("{} is the engine's own network; make one of your own", quote(text)),
+        ));
+    }
+    Ok(())
 }
 
 fn fresh(text: &str, reserved: &[&str]) -> Result<(), Refusal> {
@@ -138,6 +151,7 @@ mod tests {
     fn serde_goes_through_the_grammar() {
         assert!(serde_json::from_str::<ContainerRef>("\"web\"").is_ok());
         assert!(serde_json::from_str::<ContainerRef>("\"../x\"").is_err());
+        assert!(serde_json::from_str::<NetworkRef>("\"Host\"").is_err());
         assert!(serde_json::from_str::<ExecId>("\"ABC\"").is_err());
     }
 }

@@ -79,8 +79,8 @@ impl Action {
             | Action::ContainerTop { container, columns: _ }
             | Action::ContainerWait { container, condition: _ }
             | Action::ContainerStart { container, detach_keys: _ }
-            | Action::ContainerStop { container, signal: _, timeout: _ }
-            | Action::ContainerRestart { container, signal: _, timeout: _ }
+            | Action::ContainerStop { container, timeout: _ }
+            | Action::ContainerRestart { container, timeout: _ }
             | Action::ContainerKill { container, signal: _ }
             | Action::ContainerPause { container }
             | Action::ContainerUnpause { container }

@@ -3,7 +3,7 @@
 use super::prelude::*;
 use super::system::{filters, moment};
 use crate::action::{AttachQuery, ContainerListQuery, LogsQuery, TerminalSize, WaitCondition};
-use crate::filter::FilterKey;
+use crate::filter::{FilterKey, Filters};
 use crate::name::ContainerName;
 use crate::path::ArchivePath;
 use crate::value::{DetachKeys, ProcessColumns, Signal};
@@ -28,7 +28,7 @@ const LIST_FILTERS: &[FilterKey] = &[
 
 const PRUNE_FILTERS: &[FilterKey] = &[FilterKey::Label, FilterKey::LabelNot, FilterKey::Until];
 
-pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
+pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     let copy = |container| {
         let keys = &["path", "noOverwriteDirNonDir", "copyUIDGID"];
         Route::named(container, keys, copy_in).with(BodyKind::Archive)
@@ -56,12 +56,12 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
             Route::named(container, &["detachKeys", "checkpoint", "checkpoint-dir"], start)
         }
         ("POST", [container, "stop"]) => Route::named(container, &["t", "signal"], |call| {
-            let (signal, timeout) = stopping(&call)?;
-            Ok(Action::ContainerStop { container: call.container()?, signal, timeout })
+            let timeout = stop_timeout(&call)?;
+            Ok(Action::ContainerStop { container: call.container()?, timeout })
         }),
         ("POST", [container, "restart"]) => Route::named(container, &["t", "signal"], |call| {
-            let (signal, timeout) = stopping(&call)?;
-            Ok(Action::ContainerRestart { container: call.container()?, signal, timeout })
+            let timeout = stop_timeout(&call)?;
+            Ok(Action::ContainerRestart { container: call.container()?, timeout })
         }),
         ("POST", [container, "kill"]) => Route::named(container, &["signal"], |call| {
             let signal = call.query.parsed("signal", Signal::parse)?;
@@ -115,7 +115,12 @@ fn list(call: Call<'_>) -> Result<Action, Refusal> {
 }
 
 fn prune(call: Call<'_>) -> Result<Action, Refusal> {
-    Ok(Action::ContainerPrune { filters: filters(&call, PRUNE_FILTERS)?.of_own()? })
+    Ok(Action::ContainerPrune { filters: prune_filters(&call)?.of_own()? })
+}
+
+/// Filters of a prune.
+pub(crate) fn prune_filters(call: &Call<'_>) -> Result<Filters, Refusal> {
+    filters(call, PRUNE_FILTERS)
 }
 
 fn inspect(call: Call<'_>) -> Result<Action, Refusal> {
@@ -176,16 +181,24 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
     Ok(Action::ContainerStart { container: call.container()?, detach_keys })
 }
 
-/// The signal and the seconds of a stop.
-fn stopping(call: &Call<'_>) -> Result<(Option<Signal>, Option<u32>), Refusal> {
+/// The seconds of a stop. Its signal came with API 1.42, and the engine is spoken to at 1.41.
+fn stop_timeout(call: &Call<'_>) -> Result<Option<u32>, Refusal> {
+    if call.query.text("signal").is_some() {
+        return Err(Refusal::new(
+            Rule::QueryValue,
+            "a signal for one stop needs a newer engine API; make the container with `StopSignal`",
+        )
+        .at("query `signal`"));
+    }
     let timeout = call.query.number("t", i64::from(i32::MIN)..=i64::from(i32::MAX))?;
-    let timeout = timeout.map(|seconds| {
-        u32::try_from(seconds).map_err(|_| {
-            Refusal::new(Rule::StopTimeout, "a stop that waits for ever; give seconds")
-                .at("query `t`")
+    timeout
+        .map(|seconds| {
+            u32::try_from(seconds).map_err(|_| {
+                Refusal::new(Rule::StopTimeout, "a stop that waits for ever; give seconds")
+                    .at("query `t`")
+            })
         })
-    });
-    Ok((call.query.parsed("signal", Signal::parse)?, timeout.transpose()?))
+        .transpose()
 }
 
 fn remove(call: Call<'_>) -> Result<Action, Refusal> {

@@ -20,9 +20,7 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str], whole: &'a str) -> Optio
     let named = whole.strip_prefix("/images/")?;
     let before = |verb: &str| named.strip_suffix(verb).filter(|name| !name.is_empty());
     Some(match (method, path) {
-        ("GET", ["json"]) => {
-            Route::plain(&["all", "digests", "filters", "shared-size", "manifests"], list)
-        }
+        ("GET", ["json"]) => list_route(),
         ("POST", ["create"]) => Route::plain(
             &["fromImage", "tag", "platform", "fromSrc", "repo", "message", "changes"],
             pull,
@@ -34,9 +32,19 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str], whole: &'a str) -> Optio
             Ok(Action::ImageHistory { image: selector(&call)? })
         }),
         ("POST", [_, .., "tag"]) => Route::named(before("/tag")?, &["repo", "tag"], tag),
-        ("DELETE", [_, ..]) => Route::named(named, &["force", "noprune"], remove),
+        ("DELETE", [_, ..]) => remove_route(named),
         _ => return None,
     })
+}
+
+/// The list.
+pub(crate) const fn list_route<'a>() -> Route<'a> {
+    Route::plain(&["all", "digests", "filters"], list)
+}
+
+/// The removal of one image.
+pub(crate) const fn remove_route(name: &str) -> Route<'_> {
+    Route::named(name, &["force", "noprune"], remove)
 }
 
 fn list(call: Call<'_>) -> Result<Action, Refusal> {
@@ -80,6 +88,7 @@ fn remove(call: Call<'_>) -> Result<Action, Refusal> {
     })
 }
 
-fn selector(call: &Call<'_>) -> Result<ImageSelector, Refusal> {
+/// The image that the path names.
+pub(crate) fn selector(call: &Call<'_>) -> Result<ImageSelector, Refusal> {
     ImageSelector::parse(&call.image_name()?).map_err(|refusal| refusal.at("path"))
 }

@@ -5,7 +5,7 @@ use super::prelude::*;
 use super::system::filters;
 use crate::action::NetworkCreate;
 use crate::container::Endpoint;
-use crate::filter::FilterKey;
+use crate::filter::{FilterKey, Filters};
 use crate::json::{Default, Never};
 use crate::name::{ContainerRef, NetworkName};
 use crate::value::Labels;
@@ -64,14 +64,14 @@ const NEVER_ADDRESSES: &[Never] = &[
     },
 ];
 
-pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
+pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("GET", []) => Route::plain(&["filters"], |call| {
             Ok(Action::NetworkList { filters: filters(&call, LIST_FILTERS)? })
         }),
         ("POST", ["create"]) => Route::plain(&[], create).with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::NetworkPrune { filters: filters(&call, PRUNE_FILTERS)?.of_own()? })
+            Ok(Action::NetworkPrune { filters: prune_filters(&call)?.of_own()? })
         }),
         ("GET", [network]) => Route::named(network, &[], |call| {
             Ok(Action::NetworkInspect { network: call.network()? })
@@ -87,6 +87,11 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         }
         _ => return None,
     })
+}
+
+/// Filters of a prune.
+pub(crate) fn prune_filters(call: &Call<'_>) -> Result<Filters, Refusal> {
+    filters(call, PRUNE_FILTERS)
 }
 
 fn create(call: Call<'_>) -> Result<Action, Refusal> {

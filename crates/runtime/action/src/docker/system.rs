@@ -16,7 +16,7 @@ const EVENT_FILTERS: &[FilterKey] = &[
     FilterKey::Volume,
 ];
 
-pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
+pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("GET" | "HEAD", ["_ping"]) => Route::plain(&[], |_| Ok(Action::Ping)),
         ("GET", ["version"]) => Route::plain(&[], |_| Ok(Action::Version)),

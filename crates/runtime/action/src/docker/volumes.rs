@@ -2,7 +2,7 @@
 
 use super::prelude::*;
 use super::system::filters;
-use crate::filter::FilterKey;
+use crate::filter::{FilterKey, Filters};
 use crate::json::{Default, Never};
 use crate::name::VolumeName;
 use crate::value::Labels;
@@ -27,14 +27,14 @@ const NEVER: &[Never] = &[
     },
 ];
 
-pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
+pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("GET", []) => Route::plain(&["filters"], |call| {
             Ok(Action::VolumeList { filters: filters(&call, LIST_FILTERS)? })
         }),
         ("POST", ["create"]) => Route::plain(&[], create).with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::VolumePrune { filters: filters(&call, PRUNE_FILTERS)?.of_own()? })
+            Ok(Action::VolumePrune { filters: prune_filters(&call)?.of_own()? })
         }),
         ("GET", [volume]) => Route::named(volume, &[], |call| {
             Ok(Action::VolumeInspect { volume: call.volume()? })
@@ -45,6 +45,11 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         }),
         _ => return None,
     })
+}
+
+/// Filters of a prune.
+pub(crate) fn prune_filters(call: &Call<'_>) -> Result<Filters, Refusal> {
+    filters(call, PRUNE_FILTERS)
 }
 
 fn create(call: Call<'_>) -> Result<Action, Refusal> {
