@@ -222,9 +222,12 @@ impl Runner<'_> {
             if ready.is_empty() {
                 break;
             }
-            let mut results = stream::iter(ready)
+            let futures: Vec<_> = ready
+                .into_iter()
                 .map(|operation| self.one(operation, done))
-                .buffer_unordered(self.options.limits.concurrency.max(1));
+                .collect();
+            let mut results =
+                stream::iter(futures).buffer_unordered(self.options.limits.concurrency.max(1));
             while let Some(result) = results.next().await {
                 result?;
             }
@@ -237,7 +240,12 @@ impl Runner<'_> {
         if self.options.level < Level::Active {
             return Ok(());
         }
-        for operation in safe.iter().filter(|op| !op.path.contains('{')) {
+        let lists: Vec<&Operation> = safe
+            .iter()
+            .filter(|op| !op.path.contains('{'))
+            .copied()
+            .collect();
+        for operation in lists {
             let Some(baseline) = self.baselines.of(operation.index) else {
                 continue;
             };

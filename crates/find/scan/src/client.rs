@@ -53,6 +53,8 @@ pub(crate) struct Client {
     memory: Mutex<HashMap<Sent, Arc<Exchange>>>,
     troubles: Mutex<Troubles>,
     given_up: Mutex<HashMap<String, u32>>,
+    /// A request that was answered, to try the target's health with.
+    healthy: Mutex<Option<Sent>>,
 }
 
 /// What went wrong on the wire, for the notes: per kind, how often and the first place.
@@ -97,6 +99,7 @@ impl Client {
             memory: Mutex::default(),
             troubles: Mutex::default(),
             given_up: Mutex::default(),
+            healthy: Mutex::default(),
         })
     }
 
@@ -148,7 +151,7 @@ impl Client {
             && lock(&self.given_up).get(key).copied().unwrap_or(0) >= GIVEN_UP
         {
             let started = Instant::now();
-            return Ok(self.record(who, sent, Err(Failure::GivenUp), started));
+            return Ok(self.record(0, who, sent, Err(Failure::GivenUp), started));
         }
         let exchange = tokio::select! {
             biased;
@@ -209,7 +212,7 @@ impl Client {
                 }
                 got.response
             });
-            return Ok(self.record(who, sent.clone(), outcome, started));
+            return Ok(self.record(number, who, sent.clone(), outcome, started));
         }
     }
 
@@ -219,6 +222,15 @@ impl Client {
             Ok(response) => {
                 self.answered.store(true, Ordering::Relaxed);
                 self.failures.store(0, Ordering::Relaxed);
+                if let Some(key) = request.operation_key() {
+                    lock(&self.given_up).remove(key);
+                }
+                if request.is_safe() && request.auth == Auth::None {
+                    let mut healthy = lock(&self.healthy);
+                    if healthy.is_none() {
+                        *healthy = Some(exchange.sent.clone());
+                    }
+                }
                 if (300..400).contains(&response.status)
                     && let Some(location) = response.header("location")
                     && self.leaves_scope(&location)
@@ -245,7 +257,8 @@ impl Client {
             return Ok(());
         }
         // One operation that hangs is not a dead target: ask for something else.
-        let probe = self.prepare(&Request::get("/", Auth::None)).1;
+        let answered = lock(&self.healthy).clone();
+        let probe = answered.unwrap_or_else(|| self.prepare(&Request::get("/", Auth::None)).1);
         self.sent.fetch_add(1, Ordering::Relaxed);
         let alive = tokio::select! {
             biased;
@@ -275,6 +288,7 @@ impl Client {
 
     fn record(
         &self,
+        number: u32,
         who: String,
         sent: Sent,
         outcome: Result<crate::Response, Failure>,
@@ -284,7 +298,7 @@ impl Client {
             .as_ref()
             .map_or(0, |response| response.body.len() as u64);
         Arc::new(Exchange {
-            id: u64::from(self.requests()),
+            id: u64::from(number),
             sent,
             who,
             outcome,

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// One request as it was sent, and what came back. Not redacted: evidence is made from it with
 /// [`Context::evidence`](crate::Context::evidence).
 pub struct Exchange {
-    /// Counted from 1 in the order in which requests were started.
+    /// Counted from 1 in the order in which requests were started; 0 when nothing was sent.
     pub id: u64,
     /// The request as it went out.
     pub sent: Sent,

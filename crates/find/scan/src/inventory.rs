@@ -15,8 +15,8 @@ pub(crate) use tag::words;
 use crate::client::Client;
 use crate::run::Stop;
 use crate::{
-    Auth, Operation, Param, ParamIn, Request, ScanError, ScanOptions, Security, Source, SpecSource,
-    Target,
+    Auth, Halt, Operation, Param, ParamIn, Request, ScanError, ScanOptions, Security, Source,
+    SpecSource, Target,
 };
 use hyper::Method;
 use openapi::Described;
@@ -53,6 +53,8 @@ pub(crate) struct Inventory {
     /// In words.
     pub(crate) from: String,
     pub(crate) notes: Vec<String>,
+    /// Why the search for more had to end.
+    pub(crate) halted: Option<Halt>,
 }
 
 /// Learns the operations.
@@ -77,10 +79,22 @@ pub(crate) async fn take(options: &ScanOptions, client: &Client) -> Result<Inven
                 operations: Vec::new(),
                 from: "discovery".to_owned(),
                 notes: Vec::new(),
+                halted: None,
             },
         },
     };
-    let found = discover::discover(options, client, &inventory.operations).await?;
+    let found = match discover::discover(options, client, &inventory.operations).await {
+        Ok(found) => found,
+        // What is described is known all the same.
+        Err(Stop::Halt(halt)) if !inventory.operations.is_empty() => {
+            inventory.halted = Some(halt);
+            discover::Discovered {
+                operations: Vec::new(),
+                notes: Vec::new(),
+            }
+        }
+        Err(stop) => return Err(stop),
+    };
     let count = found.operations.len();
     if count > 0 && !inventory.operations.is_empty() {
         inventory.notes.push(format!(
@@ -137,6 +151,7 @@ fn har_inventory(name: &str, document: &Value, base: &Target) -> Inventory {
         operations,
         from: format!("recorded session {name}"),
         notes,
+        halted: None,
     }
 }
 
@@ -164,6 +179,7 @@ async fn described(
         operations,
         from: format!("OpenAPI description {name}"),
         notes,
+        halted: None,
     })
 }
 

@@ -191,6 +191,9 @@ async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Res
 
     (cx.progress)(Event::Phase(Phase::Baseline));
     let (operations, baselines) = cx.open(inventory.operations);
+    if let Some(halt) = inventory.halted {
+        return Err(halt.into());
+    }
     let runner = Runner {
         options: &cx.options,
         client: &cx.client,
