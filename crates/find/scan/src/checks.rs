@@ -29,6 +29,10 @@ macro_rules! checks {
 checks! {
     object {
         cross_tenant_read,
+        cross_tenant_write,
+    }
+    function {
+        admin,
     }
     reach {
         path_traversal,

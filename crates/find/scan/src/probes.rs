@@ -2,6 +2,7 @@
 //! what belongs to whom, and the lists of payloads.
 
 mod answer;
+mod change;
 mod code;
 mod engine;
 mod facts;
@@ -16,6 +17,7 @@ mod traversal;
 
 pub(crate) use crate::inventory::words;
 pub(crate) use answer::{Spot, find_text, leaves, shown, succeeded, texts};
+pub(crate) use change::{MemberChange, member_change, on_object, opposite, state_in, would_change};
 pub(crate) use code::{Canary, Gadget, gadgets};
 pub(crate) use engine::{is_engine_error, is_engine_info, is_engine_version, list_of_containers};
 pub(crate) use facts::{LiveReader, posture_of};
@@ -25,5 +27,5 @@ pub(crate) use objects::{Content, Foreign, foreign, owned};
 pub(crate) use readback::{item_path, read_back, state_of};
 pub(crate) use secrets::{Kind, Leak, leaks};
 pub(crate) use shell::{Injection, injections};
-pub(crate) use tenants::{Tenants, is_admin};
+pub(crate) use tenants::{Tenants, mentions_admin};
 pub(crate) use traversal::{KNOWN_FILES, KnownFile, Technique, techniques};

@@ -1,7 +1,7 @@
 //! What belongs to whom: the identities that are nobody special, and what only one of them was
 //! shown.
 
-use crate::{Context, Identity, Operation, ParamIn};
+use crate::{Context, Identity, Operation, ParamIn, Reach};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,8 @@ pub(crate) struct Tenants {
     /// The identities, by index, that are not obviously administrators.
     pub(crate) ordinary: Vec<usize>,
     shown: BTreeMap<usize, BTreeSet<String>>,
+    /// Those of them that name something: an identifier, a name.
+    names: BTreeMap<usize, BTreeSet<String>>,
 }
 
 impl Tenants {
@@ -19,10 +21,11 @@ impl Tenants {
     pub(crate) fn of(cx: &Context) -> Self {
         let identities = cx.identities().len();
         let mut shown: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+        let mut names: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
         // Lists lead to objects, objects to their parts.
         for _ in 0..4 {
-            for operation in cx.operations() {
+            for operation in cx.operations().iter().filter(|operation| is_a_callers(operation)) {
                 for who in 0..identities {
                     let Some(Some(exchange)) = cx.baseline(operation).valid.get(who) else {
                         continue;
@@ -35,18 +38,28 @@ impl Tenants {
                         continue;
                     }
                     taken.insert((operation.index, who));
-                    if let Some(json) = exchange.json() {
-                        own.extend(
-                            super::leaves(json)
-                                .iter()
-                                .filter_map(|(_, leaf)| text_of(leaf)),
-                        );
+                    let Some(json) = exchange.json() else { continue };
+                    if super::list_of_containers(json).is_some_and(|ids| !ids.is_empty()) {
+                        // An engine that is shown in the raw tells everyone of everything.
+                        continue;
+                    }
+                    let named = names.entry(who).or_default();
+                    for (at, leaf) in super::leaves(json) {
+                        let Some(text) = text_of(leaf) else { continue };
+                        if is_name(&at) {
+                            named.insert(text.clone());
+                        }
+                        own.insert(text);
                     }
                 }
             }
         }
         let ordinary = (0..identities).filter(|who| !is_admin(cx, *who)).collect();
-        Self { ordinary, shown }
+        Self {
+            ordinary,
+            shown,
+            names,
+        }
     }
 
     /// Every ordered pair of different ordinary identities: (owner, other).
@@ -65,13 +78,13 @@ impl Tenants {
             .is_some_and(|seen| seen.contains(value))
     }
 
-    /// Values of some length that `owner` was shown and `other` never: identifiers, names, text.
+    /// Identifiers and names of some length that `owner` was shown and `other` was not.
     pub(crate) fn only(&self, owner: usize, other: usize) -> BTreeSet<&str> {
-        self.shown
+        self.names
             .get(&owner)
             .into_iter()
             .flatten()
-            .filter(|value| value.len() >= 5 && !is_time(value) && !self.was_shown(other, value))
+            .filter(|value| value.len() >= 4 && !is_time(value) && !self.was_shown(other, value))
             .map(String::as_str)
             .collect()
     }
@@ -102,6 +115,24 @@ pub(crate) fn is_admin(cx: &Context, who: usize) -> bool {
         })
     });
     claimed || said_to_be_admin(identity)
+}
+
+/// Whether what an operation answers is meant for its caller alone. What administers, and what a
+/// model says, may tell of others without their objects being shared by design.
+fn is_a_callers(operation: &Operation) -> bool {
+    !operation.reaches(Reach::Admin) && !operation.reaches(Reach::Agent)
+}
+
+/// Whether the member at this pointer names something.
+fn is_name(at: &str) -> bool {
+    let member = at.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+    super::words(member).last().is_some_and(|word| {
+        matches!(
+            word.as_str(),
+            "id" | "ids" | "uuid" | "guid" | "name" | "names" | "title" | "slug" | "key" | "username"
+                | "handle" | "email" | "owner" | "tenant"
+        )
+    })
 }
 
 /// Whether every object that the request of `who` names is in `own`.
