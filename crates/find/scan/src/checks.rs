@@ -43,6 +43,9 @@ checks! {
     expose {
         secret,
     }
+    agent {
+        container_tool,
+    }
     token {
         malformed,
         signature,
@@ -50,6 +53,13 @@ checks! {
         alg_none,
         key_confusion,
         weak_secret,
+        expired,
+        not_before,
+        audience,
+        issuer,
+        scope,
+        scope_substring,
+        unbound,
     }
 }
 

@@ -199,7 +199,7 @@ impl Response {
 }
 
 /// The secret behind the sample tokens; in no word list.
-const SECRET: &[u8] = b"R7q!0zWvT3-9mXf2Lk8#pYc5Ns4Hd1Gb6Je";
+pub(crate) const SECRET: &[u8] = b"R7q!0zWvT3-9mXf2Lk8#pYc5Ns4Hd1Gb6Je";
 
 /// An HS256 token over `claims`.
 pub(crate) fn sign(claims: &Value) -> String {

@@ -240,6 +240,35 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// Whether the identity gets what it asks for here. Where everyone is told *no such thing*, the
+    /// token is verified, and what it allows may not have been looked at yet.
+    pub(crate) fn is_welcome(&self, cx: &Context) -> bool {
+        self.valid(cx).is_some_and(|exchange| cx.welcome(exchange))
+    }
+
+    /// The answer to the identity's own request.
+    pub(crate) fn valid(&self, cx: &'a Context) -> Option<&'a Arc<Exchange>> {
+        cx.baseline(self.operation).valid.get(self.who)?.as_ref()
+    }
+
+    /// A hit here that the identity's own request shows, without a forged one.
+    pub(crate) async fn own_hit(
+        &self,
+        cx: &'a Context,
+        shows: impl Into<String>,
+    ) -> Result<Answered<'a>, Halt> {
+        let Some(valid) = self.valid(cx) else {
+            return Ok(Answered::Unclear("no answer to the identity".to_owned()));
+        };
+        Ok(match self.grounds(cx).await? {
+            Ok(mut pieces) => {
+                pieces.push(cx.evidence(shows, valid));
+                Answered::Accepted(self.hit(cx, pieces))
+            }
+            Err(reason) => Answered::Unclear(reason),
+        })
+    }
+
     /// A hit here, with these pieces.
     pub(crate) fn hit(&self, cx: &Context, pieces: Vec<Evidence>) -> Hit<'a> {
         Hit::new(cx, self.operation, self.who, pieces)
@@ -360,7 +389,7 @@ impl Drive {
         cx: &'a Context,
         cases: Vec<Case<'a>>,
         ask: F,
-        finish: impl FnOnce(Finding) -> Finding,
+        finish: impl FnOnce(Finding, &[&Operation]) -> Finding,
     ) -> Result<Outcome, Halt>
     where
         F: Fn(Case<'a>) -> R,
@@ -375,7 +404,7 @@ impl Drive {
         self,
         cx: &Context,
         answers: Vec<Answered<'_>>,
-        finish: impl FnOnce(Finding) -> Finding,
+        finish: impl FnOnce(Finding, &[&Operation]) -> Finding,
     ) -> Outcome {
         let (mut tried, mut subsumed, mut unclear) = (0, 0, Vec::new());
         let mut hits = Vec::new();
@@ -394,6 +423,7 @@ impl Drive {
             let count = hits.len();
             let proven = hits.iter().any(|hit| hit.proven);
             let places: Vec<Place> = hits.iter().map(|hit| hit.place.clone()).collect();
+            let operations: Vec<&Operation> = hits.iter().map(|hit| hit.operation).collect();
             // The first place is shown with its grounds, the next ones with what tells.
             let mut evidence = Vec::new();
             for (index, hit) in hits.into_iter().take(PROOFS).enumerate() {
@@ -416,7 +446,7 @@ impl Drive {
             let finding = Finding::new(self.meta, places, evidence)
                 .confidence(confidence)
                 .described(format!("{count} {does}"));
-            cx.report(finish(finding));
+            cx.report(finish(finding, &operations));
         }
         let untested = if tried == 0 && subsumed > 0 && unclear.is_empty() {
             Some("another finding about the same tokens stands before it".to_owned())

@@ -3,7 +3,8 @@
 use super::public_key::PublicKey;
 use super::signing_key::SigningKey;
 use super::{Compact, Recipe};
-use crate::testing::{Response, now};
+use crate::Secret;
+use crate::testing::{Response, SECRET, now};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -100,6 +101,22 @@ impl TestIssuer {
         jwk["kid"] = json!("k1");
         json!({ "keys": [jwk] })
     }
+}
+
+/// The key behind the sample tokens, as `--signing-key` takes it.
+pub(crate) fn signing_key() -> Secret {
+    let secret = URL_SAFE_NO_PAD.encode(SECRET);
+    Secret::new(json!({ "kty": "oct", "k": secret }).to_string())
+}
+
+/// The claims of a sample token whose signature is good, whatever they say.
+pub(crate) fn signed_claims(token: &str) -> Option<Value> {
+    TestIssuer::with_key("HS256", SigningKey::hmac(SECRET)).verify(token)
+}
+
+/// Whether the claim `name` holds a time that is past.
+pub(crate) fn is_past(claims: &Value, name: &str) -> bool {
+    claims[name].as_u64().is_some_and(|time| time <= now())
 }
 
 /// Whether a P-256 key signed this token, by ES256.

@@ -70,7 +70,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             cx,
             cases,
             |case| try_one(cx, case, keys),
-            |finding| finding.grants([State::ForgedIdentity]),
+            |finding, _| finding.grants([State::ForgedIdentity]),
         )
         .await?;
     if no_key && outcome.untested.is_none() {

@@ -60,7 +60,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             cx,
             Case::all(cx),
             |case| try_one(cx, case),
-            |finding| finding.grants([State::ForgedIdentity]),
+            |finding, _| finding.grants([State::ForgedIdentity]),
         )
         .await
 }

@@ -84,7 +84,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             cx,
             cases,
             |case| try_one(cx, case, &recipe),
-            |finding| finding.grants([State::ForgedIdentity]),
+            |finding, _| finding.grants([State::ForgedIdentity]),
         )
         .await
 }
