@@ -38,6 +38,7 @@ pub mod key;
 mod policy;
 pub mod preset;
 mod profile;
+pub mod refresh;
 mod rejection;
 pub mod requirement;
 mod scope;

@@ -59,6 +59,11 @@ impl Verifier {
         self
     }
 
+    /// The longest token that is read, in bytes.
+    pub fn longest(&self) -> usize {
+        self.max_length
+    }
+
     /// Keeps up to this many verified tokens, of about 2 KiB each, so that the signature is not
     /// computed again while the issuer's keys stay the same. Time and binding are judged on every
     /// use all the same.

@@ -1,0 +1,253 @@
+//! The gate: one function from a request to an answer or a handler.
+//!
+//! *Declared? → public? → where is the token? → is it one? → may it?* in this order, before
+//! routing. A request that this function has not let through reaches no handler.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use actix_web::HttpMessage as _;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, COOKIE};
+use actix_web::middleware::Next;
+use cofferdam_token::authorization::{self, AuthorizationError, Credentials};
+use cofferdam_token::dpop::{Proof, ProofRejection, Target};
+use cofferdam_token::state::revocation_key;
+use cofferdam_token::{Decision, Rejection, Requirement, Scheme, Sender, Verified};
+
+use crate::app::Declared;
+use crate::body;
+use crate::certificate::ClientCertificate;
+use crate::error::{Error, Reason};
+use crate::guard::{Guard, Inner, Outcome};
+use crate::route::Access;
+
+pub(crate) async fn admit(
+    guard: Guard,
+    declared: Rc<[Declared]>,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let inner = guard.inner();
+    // The text that the router will match, with the percent-encodings resolved that it resolves.
+    let path = request.match_info().unprocessed();
+    let Some(resource) = declared
+        .iter()
+        .find(|resource| resource.pattern.is_match(path))
+    else {
+        return Ok(refuse(inner, request, None, Reason::Undeclared));
+    };
+    let method = request.method();
+    let Some((_, access)) = resource.routes.iter().find(|(each, _)| each == method) else {
+        let allowed = resource.routes.iter().map(|(method, _)| method.as_str());
+        let reason = Reason::Method(allowed.collect::<Vec<_>>().join(", "));
+        return Ok(refuse(inner, request, Some(resource), reason));
+    };
+    let requirement = match access {
+        Access::Public => {
+            report(inner, &request, Some(resource), "public", None, None);
+            return next.call(request).await;
+        }
+        Access::Require(requirement) => requirement,
+    };
+    match judge(inner, &mut request, requirement).await {
+        Ok(token) => {
+            report(
+                inner,
+                &request,
+                Some(resource),
+                "granted",
+                None,
+                Some(&token),
+            );
+            request.extensions_mut().insert(token);
+            next.call(request).await
+        }
+        Err(reason) if inner.observe_only => {
+            let verdict = reason.id();
+            report(inner, &request, Some(resource), verdict, None, None);
+            next.call(request).await
+        }
+        Err(reason) => Ok(refuse(inner, request, Some(resource), reason)),
+    }
+}
+
+async fn judge(
+    inner: &Inner,
+    request: &mut ServiceRequest,
+    requirement: &Requirement,
+) -> Result<Verified, Reason> {
+    let now = (inner.clock)();
+    let credentials = credentials(inner, request)?;
+    let proof = prove(inner, request, &credentials, now).await?;
+    let mut sender = match &proof {
+        Some(proof) => proof.sender(),
+        None => Sender::bearer(),
+    };
+    if let Some(certificate) = request.conn_data::<ClientCertificate>() {
+        sender = sender.with_certificate(certificate.der());
+    }
+    let token = verify(inner, credentials.token, now, &sender).await?;
+    if let Some(revocations) = &inner.revocations {
+        let id = token
+            .claims()
+            .token_id()
+            .ok_or(Rejection::ClaimMissing("jti"))?;
+        let key = revocation_key(token.issuer(), id);
+        match revocations.contains(&key, now).get().await {
+            Ok(false) => {}
+            Ok(true) => return Err(Rejection::Revoked.into()),
+            Err(_) => return Err(Rejection::StateUnavailable.into()),
+        }
+    }
+    match requirement.check(&token, now) {
+        Decision::Granted => {}
+        Decision::Denied(denial) => return Err(Reason::Denied(denial, credentials.scheme)),
+    }
+    // Last, since it waits for the body, which who has no token must not make a server do.
+    match body::carries_token(request).await {
+        true => Err(Reason::Credentials(AuthorizationError::WrongPlace)),
+        false => Ok(token),
+    }
+}
+
+/// The one token that the request carries, where it may carry one.
+fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credentials<'r>, Reason> {
+    let elsewhere = authorization::carries_token(request.query_string())
+        || request.headers().get_all(COOKIE).any(|cookies| {
+            cookies
+                .to_str()
+                .is_ok_and(authorization::cookie_carries_token)
+        });
+    if elsewhere {
+        return Err(Reason::Credentials(AuthorizationError::WrongPlace));
+    }
+    let values = request
+        .headers()
+        .get_all(AUTHORIZATION)
+        .map(|value| value.as_bytes());
+    let credentials = Credentials::parse(values, inner.max_token).map_err(Reason::Credentials)?;
+    match credentials.scheme {
+        Scheme::Dpop if inner.dpop.is_none() => {
+            Err(Reason::Credentials(AuthorizationError::OtherScheme))
+        }
+        _ => Ok(credentials),
+    }
+}
+
+/// The proof that must come with the scheme `DPoP`. A proof beside `Bearer` is not looked at: the
+/// token says whether it needs one, and then `Bearer` is refused (RFC 9449 §7.2).
+async fn prove(
+    inner: &Inner,
+    request: &ServiceRequest,
+    credentials: &Credentials<'_>,
+    now: u64,
+) -> Result<Option<Proof>, Reason> {
+    let (Scheme::Dpop, Some(dpop)) = (credentials.scheme, &inner.dpop) else {
+        return Ok(None);
+    };
+    // The path as the client wrote it; the origin as the operator did.
+    let uri = format!("{}{}", dpop.origin, request.uri().path());
+    let target = Target {
+        method: request.method().as_str(),
+        uri: &uri,
+    };
+    // A value that is not visible ASCII is no proof, but it counts.
+    let values = request
+        .headers()
+        .get_all("dpop")
+        .map(|value| value.to_str().unwrap_or(""));
+    let proof = dpop
+        .policy
+        .verify(values, &target, credentials.token, now)
+        .map_err(Reason::Proof)?;
+    match dpop
+        .used
+        .insert(proof.replay_key(), proof.remember_until(), now)
+        .get()
+        .await
+    {
+        Ok(true) => Ok(Some(proof)),
+        Ok(false) => Err(Reason::Proof(ProofRejection::Replayed)),
+        Err(_) => Err(Reason::Proof(ProofRejection::StateUnavailable)),
+    }
+}
+
+/// Verifies, and once more with fresh keys where the key was not known.
+async fn verify(
+    inner: &Inner,
+    token: &str,
+    now: u64,
+    sender: &Sender<'_>,
+) -> Result<Verified, Rejection> {
+    let first = inner.verifier.verify_from(token, now, sender);
+    let (Err(Rejection::KeyUnknown), Some(refresh)) = (&first, &inner.refresh) else {
+        return first;
+    };
+    let Ok(parts) = cofferdam_token::inspect(token) else {
+        return first;
+    };
+    let issuer = parts
+        .claims()
+        .root()
+        .get("iss")
+        .and_then(|issuer| issuer.as_str());
+    match issuer {
+        Some(issuer) if refresh.refresh(issuer).await => {
+            inner.verifier.verify_from(token, now, sender)
+        }
+        _ => first,
+    }
+}
+
+fn refuse(
+    inner: &Inner,
+    request: ServiceRequest,
+    resource: Option<&Declared>,
+    reason: Reason,
+) -> ServiceResponse<BoxBody> {
+    let peer = request.peer_addr().map(|address| address.ip());
+    let reason = throttled(inner, peer, reason);
+    let error = Error::new(inner, reason, (inner.clock)());
+    report(
+        inner,
+        &request,
+        resource,
+        error.id(),
+        Some(error.status()),
+        None,
+    );
+    request.error_response(error)
+}
+
+/// Counts what only who guesses, or is broken, sends often: credentials that are none of ours.
+fn throttled(inner: &Inner, peer: Option<IpAddr>, reason: Reason) -> Reason {
+    let (Some(throttle), Some(peer)) = (&inner.throttle, peer) else {
+        return reason;
+    };
+    if reason.is_guess() && throttle.record(peer, (inner.clock)()) {
+        return Reason::Throttled(throttle.retry_after());
+    }
+    reason
+}
+
+fn report(
+    inner: &Inner,
+    request: &ServiceRequest,
+    resource: Option<&Declared>,
+    verdict: &'static str,
+    status: Option<u16>,
+    token: Option<&Verified>,
+) {
+    if let Some(observer) = &inner.observer {
+        observer(&Outcome {
+            route: resource.and_then(|resource| resource.pattern.pattern()),
+            method: request.method().as_str(),
+            verdict,
+            status,
+            issuer: token.map(Verified::issuer),
+            client_id: token.and_then(Verified::client_id),
+        });
+    }
+}

@@ -1,0 +1,44 @@
+//! A token in a form body (RFC 6750 §2.2), which is refused: a proxy that looks at the header would
+//! see another token than a handler that looks at the form.
+
+use actix_web::HttpMessage as _;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, BytesMut};
+use cofferdam_token::authorization;
+use futures_util::stream::{self, StreamExt as _};
+
+/// How much of a form is looked at, in bytes. What is longer goes on to the handler, which has a
+/// limit of its own.
+const MAX_FORM: usize = 64 << 10;
+
+/// Whether the request has a form body with a token in it. The body is put back.
+pub(crate) async fn carries_token(request: &mut ServiceRequest) -> bool {
+    if !request
+        .content_type()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    {
+        return false;
+    }
+    let mut payload = request.take_payload();
+    let mut seen = BytesMut::new();
+    let mut failed: Option<PayloadError> = None;
+    while seen.len() < MAX_FORM {
+        match payload.next().await {
+            Some(Ok(chunk)) => seen.extend_from_slice(&chunk),
+            Some(Err(error)) => {
+                failed = Some(error);
+                break;
+            }
+            None => break,
+        }
+    }
+    let seen = seen.freeze();
+    let found = std::str::from_utf8(&seen).is_ok_and(authorization::carries_token);
+    let before = stream::iter([Ok::<Bytes, PayloadError>(seen)]);
+    let after = stream::iter(failed.map(Err));
+    request.set_payload(Payload::Stream {
+        payload: before.chain(after).chain(payload).boxed_local(),
+    });
+    found
+}

@@ -1,0 +1,205 @@
+//! The configuration of the gate.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cofferdam_token::dpop::ProofPolicy;
+use cofferdam_token::refresh::Refresh;
+use cofferdam_token::state::{Memory, State};
+use cofferdam_token::throttle::Throttle;
+use cofferdam_token::{Challenge, Scheme, Verifier};
+
+use crate::app::GuardedApp;
+
+/// How many proofs are remembered by default: at 60 bytes each, 12 MiB.
+const PROOFS: usize = 200_000;
+
+/// Verifies the tokens of requests, and knows how to refuse them. Cheap to clone; all clones share
+/// caches and counters.
+#[derive(Clone)]
+pub struct Guard(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) verifier: Verifier,
+    pub(crate) realm: Option<String>,
+    pub(crate) resource_metadata: Option<String>,
+    pub(crate) max_token: usize,
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) revocations: Option<Arc<dyn State>>,
+    pub(crate) refresh: Option<Arc<dyn Refresh>>,
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) observe_only: bool,
+    pub(crate) clock: fn() -> u64,
+}
+
+pub(crate) type Observer = Arc<dyn Fn(&Outcome<'_>) + Send + Sync>;
+
+pub(crate) struct Dpop {
+    pub(crate) policy: ProofPolicy,
+    /// Scheme, host and port as clients see them, without a slash at the end.
+    pub(crate) origin: String,
+    pub(crate) used: Arc<dyn State>,
+}
+
+/// What was decided about a request, for metrics and logs. Carries no byte of a token.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Outcome<'r> {
+    /// The pattern of the resource, `None` where none is declared for the path.
+    pub route: Option<&'r str>,
+    /// The method.
+    pub method: &'r str,
+    /// `granted`, `public`, or the stable name of the reason.
+    pub verdict: &'static str,
+    /// The status that the client gets; `None` where the request went on.
+    pub status: Option<u16>,
+    /// The issuer of the token, where it was verified.
+    pub issuer: Option<&'r str>,
+    /// The client that holds it, where it was verified.
+    pub client_id: Option<&'r str>,
+}
+
+impl Guard {
+    /// A guard with this verifier.
+    pub fn new(verifier: Verifier) -> Guard {
+        Guard(Arc::new(Inner {
+            max_token: verifier.longest(),
+            verifier,
+            realm: None,
+            resource_metadata: None,
+            dpop: None,
+            revocations: None,
+            refresh: None,
+            throttle: Some(Throttle::new(20, 5)),
+            observer: None,
+            observe_only: false,
+            clock: now,
+        }))
+    }
+
+    /// Names the realm in challenges.
+    #[must_use]
+    pub fn realm(self, realm: &str) -> Guard {
+        self.with(|inner| inner.realm = Some(realm.to_owned()))
+    }
+
+    /// Names the URL of this resource's metadata in challenges (RFC 9728 §5.1).
+    #[must_use]
+    pub fn resource_metadata(self, url: &str) -> Guard {
+        self.with(|inner| inner.resource_metadata = Some(url.to_owned()))
+    }
+
+    /// Accepts tokens with DPoP proofs (RFC 9449). `origin` is the scheme, host and port as clients
+    /// see them, for example `https://api.example`: behind a proxy this server cannot know them,
+    /// and a header that says so could come from anybody. Proofs are remembered in this process;
+    /// for more than one machine see [`Guard::proof_store`].
+    #[must_use]
+    pub fn dpop(self, origin: &str, policy: ProofPolicy) -> Guard {
+        let used = Arc::new(Memory::new(PROOFS));
+        let origin = origin.trim_end_matches('/').to_owned();
+        self.with(|inner| {
+            inner.dpop = Some(Dpop {
+                policy,
+                origin,
+                used,
+            })
+        })
+    }
+
+    /// Remembers used proofs in `store`. Call it after [`Guard::dpop`].
+    #[must_use]
+    pub fn proof_store(self, store: Arc<dyn State>) -> Guard {
+        self.with(|inner| {
+            if let Some(dpop) = &mut inner.dpop {
+                dpop.used = store;
+            }
+        })
+    }
+
+    /// Refuses tokens whose [`cofferdam_token::state::revocation_key`] is in `store`. Tokens
+    /// without `jti` cannot be revoked, so they are refused. When the store does not answer,
+    /// requests are refused with 503.
+    #[must_use]
+    pub fn revocations(self, store: Arc<dyn State>) -> Guard {
+        self.with(|inner| inner.revocations = Some(store))
+    }
+
+    /// Asks for fresh keys when a token names one that is not known.
+    #[must_use]
+    pub fn refresh(self, refresh: Arc<dyn Refresh>) -> Guard {
+        self.with(|inner| inner.refresh = Some(refresh))
+    }
+
+    /// How often a peer may fail before it is answered 429: `burst` times at once, from then on
+    /// `per_second`. Good tokens pass all the same. The default is 20 and 5.
+    #[must_use]
+    pub fn throttle(self, burst: u32, per_second: u32) -> Guard {
+        self.with(|inner| inner.throttle = Some(Throttle::new(burst, per_second)))
+    }
+
+    /// Is told the outcome of every request.
+    #[must_use]
+    pub fn observer(self, observer: impl Fn(&Outcome<'_>) + Send + Sync + 'static) -> Guard {
+        self.with(|inner| inner.observer = Some(Arc::new(observer)))
+    }
+
+    /// Begins an application whose routes this guard protects.
+    pub fn app(&self) -> GuardedApp {
+        GuardedApp::new(self.clone())
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// The configuration is changed only while it is built, and then there is one owner; a clone
+    /// that was made before keeps what it had.
+    pub(crate) fn with(self, change: impl FnOnce(&mut Inner)) -> Guard {
+        let mut inner = match Arc::try_unwrap(self.0) {
+            Ok(inner) => inner,
+            Err(_) => shared(),
+        };
+        change(&mut inner);
+        Guard(Arc::new(inner))
+    }
+}
+
+#[expect(clippy::panic, reason = "a mistake in the program that shows at start")]
+fn shared() -> Inner {
+    panic!("the guard is configured after it was cloned: configure it first");
+}
+
+impl Inner {
+    pub(crate) fn challenge(&self, scheme: Scheme) -> Challenge {
+        let mut challenge = Challenge::new(scheme);
+        if let Some(realm) = &self.realm {
+            challenge = challenge.realm(realm);
+        }
+        if let Some(url) = &self.resource_metadata {
+            challenge = challenge.resource_metadata(url);
+        }
+        match &self.dpop {
+            Some(dpop) if scheme == Scheme::Dpop => {
+                challenge.algorithms(dpop.policy.accepted_algorithms())
+            }
+            _ => challenge,
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("verifier", &self.0.verifier)
+            .finish_non_exhaustive()
+    }
+}
+
+fn now() -> u64 {
+    // A clock before 1970 is broken; at 0 every token is from the future and is refused.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

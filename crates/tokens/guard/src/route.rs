@@ -1,0 +1,150 @@
+//! Resources and routes that say what they ask of a token.
+
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Responder, web};
+use cofferdam_token::Requirement;
+
+/// What a route asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    Public,
+    Require(Requirement),
+}
+
+/// A path and its routes.
+pub struct Resource {
+    pub(crate) path: String,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// Begins a resource at `path`, in the syntax of actix-web: `/containers/{id}`. The path is the
+/// whole one: there are no scopes to nest it in.
+///
+/// # Panics
+/// Where `path` does not begin with a slash, or where it takes the rest of the path with a tail
+/// pattern (`{tail}*`), which would declare what nobody has looked at.
+#[track_caller]
+pub fn resource(path: &str) -> Resource {
+    assert!(
+        path.starts_with('/'),
+        "path `{path}` does not begin with a slash"
+    );
+    assert!(
+        !path.ends_with('*'),
+        "path `{path}` takes whatever comes: name the routes"
+    );
+    Resource {
+        path: path.to_owned(),
+        routes: Vec::new(),
+    }
+}
+
+impl Resource {
+    /// Adds a route, which has said what it asks.
+    ///
+    /// # Panics
+    /// Where the resource already has a route for that method.
+    #[must_use]
+    #[track_caller]
+    pub fn route(mut self, route: Route) -> Resource {
+        let taken = self.routes.iter().any(|other| other.method == route.method);
+        assert!(!taken, "`{} {}` has two routes", route.method, self.path);
+        self.routes.push(route);
+        self
+    }
+}
+
+/// A route that has said what it asks, and can be served.
+pub struct Route {
+    pub(crate) method: Method,
+    pub(crate) access: Access,
+    pub(crate) route: actix_web::Route,
+}
+
+/// A route that has not said yet what it asks, and cannot be served.
+#[must_use = "say `.require(…)` or `.public()`"]
+pub struct Undeclared {
+    method: Method,
+    route: actix_web::Route,
+}
+
+impl Undeclared {
+    /// Serves requests whose token has this.
+    pub fn require(self, requirement: Requirement) -> Route {
+        Route {
+            method: self.method,
+            access: Access::Require(requirement),
+            route: self.route,
+        }
+    }
+
+    /// Serves everybody, with or without a token; what comes as one is not looked at.
+    pub fn public(self) -> Route {
+        Route {
+            method: self.method,
+            access: Access::Public,
+            route: self.route,
+        }
+    }
+}
+
+/// A route that has no handler yet.
+#[derive(Debug)]
+#[must_use = "say `.to(handler)`"]
+pub struct RouteBuilder(Method);
+
+impl RouteBuilder {
+    /// Sets the handler, an ordinary one of actix-web.
+    pub fn to<F, Args>(self, handler: F) -> Undeclared
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::method(self.0.clone()).to(handler);
+        Undeclared {
+            method: self.0,
+            route,
+        }
+    }
+}
+
+/// A route for any method.
+pub fn method(method: Method) -> RouteBuilder {
+    RouteBuilder(method)
+}
+
+/// A route for `GET`.
+pub fn get() -> RouteBuilder {
+    RouteBuilder(Method::GET)
+}
+
+/// A route for `HEAD`.
+pub fn head() -> RouteBuilder {
+    RouteBuilder(Method::HEAD)
+}
+
+/// A route for `POST`.
+pub fn post() -> RouteBuilder {
+    RouteBuilder(Method::POST)
+}
+
+/// A route for `PUT`.
+pub fn put() -> RouteBuilder {
+    RouteBuilder(Method::PUT)
+}
+
+/// A route for `PATCH`.
+pub fn patch() -> RouteBuilder {
+    RouteBuilder(Method::PATCH)
+}
+
+/// A route for `DELETE`.
+pub fn delete() -> RouteBuilder {
+    RouteBuilder(Method::DELETE)
+}
+
+/// A route for `OPTIONS`.
+pub fn options() -> RouteBuilder {
+    RouteBuilder(Method::OPTIONS)
+}

@@ -1,0 +1,312 @@
+//! Which requests reach a handler.
+
+mod support;
+
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use actix_web::{HttpResponse, guard, web};
+use cofferdam_guard::{
+    Principal, all_of, any_of, authenticated, delete, get, post, resource, role, scope,
+};
+use serde_json::{Value, json};
+use support::{bearer, guard as new_guard, issuer, now, token};
+
+async fn who(principal: Principal) -> String {
+    principal.subject().unwrap_or_default().to_owned()
+}
+
+async fn reached() -> &'static str {
+    "reached"
+}
+
+/// An application with a public and several guarded routes, and what follows `build`.
+macro_rules! app {
+    ($issuer:expr $(, $more:expr)*) => {{
+        let app = new_guard(&$issuer)
+            .app()
+            .service(resource("/health").route(get().to(reached).public()))
+            .service(
+                resource("/containers")
+                    .route(get().to(who).require(scope("containers:read")))
+                    .route(post().to(who).require(all_of([
+                        scope("containers:read"),
+                        scope("containers:write"),
+                    ]))),
+            )
+            .service(
+                resource("/containers/{id}")
+                    .route(delete().to(who).require(scope("containers:write").or(role("admin")))),
+            )
+            .service(resource("/me").route(get().to(who).require(authenticated())))
+            .service(resource("/none").route(get().to(who).require(any_of([]))))
+            .build();
+        $(let app = $more(app);)*
+        init_service(app).await
+    }};
+}
+
+#[actix_web::test]
+async fn a_route_is_served_to_who_has_what_it_asks() {
+    let issuer = issuer();
+    let app = app!(issuer);
+    for (method, path, scopes, status) in [
+        (Method::GET, "/health", None, 200),
+        (Method::GET, "/containers", None, 401),
+        (Method::GET, "/containers", Some("containers:read"), 200),
+        (
+            Method::GET,
+            "/containers",
+            Some("x:containers:read containers:read-only"),
+            403,
+        ),
+        (Method::POST, "/containers", Some("containers:read"), 403),
+        (
+            Method::POST,
+            "/containers",
+            Some("containers:write containers:read"),
+            200,
+        ),
+        (
+            Method::DELETE,
+            "/containers/1",
+            Some("containers:write"),
+            200,
+        ),
+        (
+            Method::DELETE,
+            "/containers/1",
+            Some("containers:read"),
+            403,
+        ),
+        (Method::GET, "/me", Some("anything"), 200),
+        (
+            Method::GET,
+            "/none",
+            Some("containers:read containers:write"),
+            403,
+        ),
+    ] {
+        let mut request = TestRequest::with_uri(path).method(method.clone());
+        if let Some(scopes) = scopes {
+            request = request.insert_header(bearer(&issuer, scopes));
+        }
+        let response = call_service(&app, request.to_request()).await;
+        assert_eq!(
+            response.status().as_u16(),
+            status,
+            "{method} {path} {scopes:?}"
+        );
+    }
+    let admin = token(&issuer, "nothing")
+        .claim("roles", json!(["admin"]))
+        .mint(now())
+        .unwrap();
+    let request = TestRequest::delete()
+        .uri("/containers/1")
+        .insert_header(("authorization", format!("bearer {admin}")));
+    let response = call_service(&app, request.to_request()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(read_body(response).await, "alice");
+}
+
+#[actix_web::test]
+async fn refusals_say_what_rfc_6750_and_rfc_9457_want() {
+    let issuer = issuer();
+    let app = app!(issuer);
+    let answer = async |request: TestRequest| {
+        let response = call_service(&app, request.to_request()).await;
+        let challenges: Vec<String> = response
+            .headers()
+            .get_all(header::WWW_AUTHENTICATE)
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            response.headers().get("content-type").unwrap(),
+            "application/problem+json"
+        );
+        assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
+        let status = response.status().as_u16();
+        let problem: Value = serde_json::from_slice(&read_body(response).await).unwrap();
+        assert_eq!(problem["status"], status);
+        (status, challenges.join("; "))
+    };
+    // No credentials: no error to name (RFC 6750 §3.1).
+    let missing = answer(TestRequest::with_uri("/containers")).await;
+    assert_eq!(missing, (401, r#"Bearer realm="containers""#.to_owned()));
+    let basic = TestRequest::with_uri("/containers").insert_header(("authorization", "Basic eDp5"));
+    assert_eq!(
+        answer(basic).await,
+        (401, r#"Bearer realm="containers""#.to_owned())
+    );
+    let malformed =
+        TestRequest::with_uri("/containers").insert_header(("authorization", "Bearer a b"));
+    let (status, challenge) = answer(malformed).await;
+    assert_eq!(status, 400);
+    assert!(
+        challenge.contains(r#"realm="containers", error="invalid_request", "#),
+        "{challenge}"
+    );
+    // What is wrong with the token is not told to who may have forged it.
+    let forged =
+        TestRequest::with_uri("/containers").insert_header(("authorization", "Bearer a.b.c"));
+    assert_eq!(
+        answer(forged).await,
+        (
+            401,
+            r#"Bearer realm="containers", error="invalid_token", error_description="the token is not valid here""#
+                .to_owned()
+        )
+    );
+    let little = TestRequest::post()
+        .uri("/containers")
+        .insert_header(bearer(&issuer, "containers:read"));
+    let (status, challenge) = answer(little).await;
+    assert_eq!(status, 403);
+    assert!(
+        challenge.contains(r#"error="insufficient_scope""#),
+        "{challenge}"
+    );
+    assert!(
+        challenge.ends_with(r#"scope="containers:read containers:write""#),
+        "{challenge}"
+    );
+}
+
+#[actix_web::test]
+async fn what_is_added_beside_the_declared_routes_is_not_served() {
+    let issuer = issuer();
+    let app = app!(
+        issuer,
+        |app: actix_web::App<_>| app.route("/plain", web::get().to(reached)),
+        |app: actix_web::App<_>| app.service(web::resource("/resource").to(reached)),
+        |app: actix_web::App<_>| app
+            .service(web::scope("/nested").service(web::resource("/inner").to(reached))),
+        |app: actix_web::App<_>| app.configure(|config| {
+            config.route("/configured", web::get().to(reached));
+        }),
+        |app: actix_web::App<_>| app.default_service(web::to(HttpResponse::Ok)),
+        // The same path once more, for another method and for the declared one.
+        |app: actix_web::App<_>| app.route("/containers", web::put().to(reached)),
+        |app: actix_web::App<_>| app.route("/containers", web::get().to(reached)),
+        |app: actix_web::App<_>| app.service(
+            web::resource("/{any:.*}")
+                .guard(guard::Any(guard::Get()))
+                .to(reached)
+        )
+    );
+    let scopes = "containers:read containers:write";
+    for path in [
+        "/plain",
+        "/resource",
+        "/nested/inner",
+        "/configured",
+        "/else",
+        "/containers/",
+        "/",
+    ] {
+        for with_token in [true, false] {
+            let mut request = TestRequest::with_uri(path);
+            if with_token {
+                request = request.insert_header(bearer(&issuer, scopes));
+            }
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+            assert_ne!(read_body(response).await, "reached", "{path}");
+        }
+    }
+    let put = TestRequest::put()
+        .uri("/containers")
+        .insert_header(bearer(&issuer, scopes));
+    let response = call_service(&app, put.to_request()).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.headers().get("allow").unwrap(), "GET, POST");
+    let get = TestRequest::with_uri("/containers").insert_header(bearer(&issuer, scopes));
+    assert_eq!(
+        read_body(call_service(&app, get.to_request()).await).await,
+        "alice"
+    );
+}
+
+#[actix_web::test]
+async fn no_spelling_of_a_path_reaches_a_handler_without_its_requirement() {
+    let issuer = issuer();
+    let app = app!(issuer);
+    for path in [
+        "/containers",
+        "/container%73",
+        "/%63ontainers",
+        "//containers",
+        "/containers/",
+        "/./containers",
+        "/x/../containers",
+        "/containers?x=1",
+        "/containers%3f",
+        "/containers%00",
+        "/containers;a=b",
+        "/CONTAINERS",
+        "/containers%2f1",
+        "/containers/..%2f..%2fhealth",
+        "/health/..%2fcontainers",
+        "/health%2f..%2fcontainers",
+        "/health/../containers",
+    ] {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let request = TestRequest::with_uri(path).method(method);
+            let response = call_service(&app, request.to_request()).await;
+            assert!(
+                matches!(response.status().as_u16(), 401 | 404 | 405),
+                "{path}"
+            );
+        }
+    }
+    // The router resolves this one, and so does the gate.
+    let request =
+        TestRequest::with_uri("/container%73").insert_header(bearer(&issuer, "containers:read"));
+    assert_eq!(
+        call_service(&app, request.to_request()).await.status(),
+        StatusCode::OK
+    );
+}
+
+#[actix_web::test]
+async fn a_public_route_looks_at_no_token() {
+    let issuer = issuer();
+    let app = new_guard(&issuer)
+        .app()
+        .service(
+            resource("/maybe").route(
+                get()
+                    .to(async |principal: Option<Principal>| principal.is_some().to_string())
+                    .public(),
+            ),
+        )
+        .service(resource("/wrong").route(get().to(who).public()))
+        .build();
+    let app = init_service(app).await;
+    for credentials in ["Bearer garbage", "Basic eDp5"] {
+        let request = TestRequest::with_uri("/maybe").insert_header(("authorization", credentials));
+        assert_eq!(
+            read_body(call_service(&app, request.to_request()).await).await,
+            "false"
+        );
+    }
+    // A handler that asks for a principal where there is none answers 401, and not 500.
+    let request = TestRequest::with_uri("/wrong").to_request();
+    assert_eq!(
+        call_service(&app, request).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[test]
+#[should_panic(expected = "has two routes")]
+fn two_routes_for_one_method_are_a_mistake_that_shows_at_start() {
+    let route = || get().to(reached).public();
+    let _ = resource("/x").route(route()).route(route());
+}
+
+#[test]
+#[should_panic(expected = "takes whatever comes")]
+fn a_path_that_takes_everything_is_a_mistake_that_shows_at_start() {
+    let _ = resource("/{tail:.*}*");
+}
