@@ -40,6 +40,9 @@ checks! {
         runtime_api,
         command_injection,
     }
+    input {
+        deserialization,
+    }
     expose {
         secret,
     }

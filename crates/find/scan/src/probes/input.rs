@@ -68,6 +68,11 @@ impl Input {
         self.hint.contains(text)
     }
 
+    /// Its name, description and format, in lower case.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
+    }
+
     /// Whether it takes any text, as far as the description tells.
     pub(crate) fn is_free(&self) -> bool {
         !self.restricted

@@ -198,6 +198,11 @@ impl Content {
             .map(|value| value.chars().take(80).collect())
     }
 
+    /// The texts in it.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.members.values().filter_map(Value::as_str)
+    }
+
     /// Whether the object says of itself that others may see it.
     pub(crate) fn is_shared(&self) -> bool {
         self.members.iter().any(|(at, value)| {

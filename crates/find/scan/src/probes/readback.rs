@@ -93,7 +93,7 @@ pub(crate) async fn read_back(
 
 /// Whether the first fixed parts of two templates name the same resource, or one is the engine's
 /// list that what the other makes would show in.
-fn related(get: &str, made: &str) -> bool {
+pub(crate) fn related(get: &str, made: &str) -> bool {
     let resource = |path: &str| -> Vec<String> {
         path.split('/')
             .filter(|part| !part.is_empty() && !part.starts_with('{'))
@@ -110,7 +110,7 @@ fn related(get: &str, made: &str) -> bool {
 }
 
 /// The identifiers in an answer that made something, the likely ones first.
-fn identifiers(made: &Exchange) -> Vec<String> {
+pub(crate) fn identifiers(made: &Exchange) -> Vec<String> {
     let Some(json) = made.json() else {
         return Vec::new();
     };
