@@ -141,6 +141,9 @@ pub struct Workload {
     /// The file that describes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Its image, where a file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Whether paths start in it. More than one when it could not be told which one the API is.
     pub api: bool,
     /// What is known of its conditions; what is absent is unknown.
@@ -173,7 +176,7 @@ pub struct Answer {
     pub identity: String,
     /// The status code; absent when no answer came.
     pub status: Option<u16>,
-    /// What the answer means: `accepted`, `refused`, `failed`, …
+    /// What the answer means: `accepted`, `refused`, `forbidden`, `not found`, …
     pub verdict: String,
 }
 

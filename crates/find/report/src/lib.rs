@@ -15,3 +15,14 @@ pub use html::html;
 pub use json::json;
 pub use sarif::sarif;
 pub use terminal::{TerminalOptions, terminal};
+
+/// `text` for one line of a terminal: control and format characters, line feeds included, are
+/// written as `\u{…}`. For whatever a target chose that is shown outside a report.
+pub fn visible(text: &str) -> String {
+    visible::line(text)
+}
+
+/// As [`visible`], for text of several lines: line feeds and tabs stay.
+pub fn visible_lines(text: &str) -> String {
+    visible::text(text)
+}

@@ -13,7 +13,7 @@ use page::{Page, Row};
 pub(crate) use page::{count, thousands};
 
 /// How the text is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TerminalOptions {
     /// Whether to style it with ANSI escape sequences. They carry nothing that a word does not.
     pub colour: bool,
@@ -23,6 +23,8 @@ pub struct TerminalOptions {
     pub all_paths: bool,
     /// Also tentative findings, evidence in full, every control and every operation.
     pub verbose: bool,
+    /// The files that other reports were written to, named beside the score.
+    pub reports: Vec<String>,
 }
 
 impl Default for TerminalOptions {
@@ -33,6 +35,7 @@ impl Default for TerminalOptions {
             width: 80,
             all_paths: false,
             verbose: false,
+            reports: Vec::new(),
         }
     }
 }
@@ -50,7 +53,7 @@ pub fn terminal(assessment: &Assessment, options: &TerminalOptions) -> String {
     findings::findings(&mut page, assessment, options);
     coverage::controls(&mut page, assessment, options);
     coverage::operations(&mut page, assessment, options);
-    coverage::score(&mut page, assessment);
+    coverage::score(&mut page, assessment, options);
     coverage::notes(&mut page, assessment);
     page.finish()
 }
@@ -131,6 +134,7 @@ mod tests {
         let options = TerminalOptions {
             all_paths: true,
             verbose: true,
+            reports: vec!["report.html".to_owned(), "report.json".to_owned()],
             ..TerminalOptions::default()
         };
         insta::assert_snapshot!(terminal(&fixture::vulnerable(), &options));

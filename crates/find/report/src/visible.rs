@@ -41,6 +41,19 @@ pub(crate) fn text(text: &str) -> String {
     out
 }
 
+/// `text` on one line: as [`text`], with line feeds and tabs escaped as well.
+pub(crate) fn line(one: &str) -> String {
+    let mut out = String::with_capacity(one.len());
+    for c in one.chars() {
+        if c == '\n' || c == '\t' || is_invisible(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Escapes the invisible characters of a JSON text as JSON does, which leaves its data as they
 /// are. They can stand only inside strings.
 pub(crate) fn json(text: &str) -> String {

@@ -22,7 +22,7 @@ pub(super) fn controls(assessment: &Assessment) -> Markup {
         @if !assessment.controls.is_empty() {
             section #controls {
                 h2 { "Controls" }
-                p .small { "Held: tried and refused as it should be. Untested: no statement about safety." }
+                p .small { "Held: it was looked for and is not so. Failed: it is so. Untested: no statement about safety." }
                 @for status in groups {
                     @let members = of(status);
                     @if !members.is_empty() {
@@ -34,7 +34,7 @@ pub(super) fn controls(assessment: &Assessment) -> Markup {
                             div .scroll { table {
                                 thead { tr {
                                     th scope="col" { "Check" }
-                                    th scope="col" { "What should hold" }
+                                    th scope="col" { "What it looks for" }
                                     th scope="col" { "Why" }
                                 } }
                                 tbody { @for control in members { tr {

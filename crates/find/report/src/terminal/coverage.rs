@@ -3,6 +3,7 @@
 use super::TerminalOptions;
 use super::page::{Page, Row, count, thousands};
 use super::paths::bullet;
+use crate::visible;
 use cofferdam_assess::{Assessment, Operation};
 use cofferdam_finding::{Control, ControlStatus};
 use std::collections::BTreeMap;
@@ -65,7 +66,10 @@ fn one(page: &mut Page, control: &Control) {
     page.row(Row {
         first: &format!("  {style}{:<9}{style:#} ", control.status),
         rest: "            ",
-        text: &format!("{}: {}", control.title, control.reason),
+        text: &match control.status {
+            ControlStatus::Held => format!("not so: {}; {}", control.title, control.reason),
+            _ => format!("{}: {}", control.title, control.reason),
+        },
         right: &control.check,
         right_style: page.palette.faint(),
         ..Row::default()
@@ -169,7 +173,7 @@ pub(crate) fn seconds(milliseconds: u64) -> String {
     }
 }
 
-pub(super) fn score(page: &mut Page, assessment: &Assessment) {
+pub(super) fn score(page: &mut Page, assessment: &Assessment, options: &TerminalOptions) {
     page.blank();
     let text = match (assessment.score, assessment.grade) {
         (Some(score), Some(grade)) => format!("SCORE  {score}/100  {grade}"),
@@ -196,6 +200,14 @@ pub(super) fn score(page: &mut Page, assessment: &Assessment) {
         .collect();
     if !categories.is_empty() {
         page.text(2, &categories.join(", "));
+    }
+    if !options.reports.is_empty() {
+        let reports: Vec<String> = options
+            .reports
+            .iter()
+            .map(|file| visible::line(file))
+            .collect();
+        page.text(2, &format!("written: {}", reports.join("  ·  ")));
     }
     if let Some(because) = &assessment.incomplete_because {
         page.text(2, &format!("not complete: {because}"));
