@@ -135,9 +135,9 @@ fn header(assessment: &Assessment) -> Markup {
             }
             @if !assessment.complete {
                 p .banner role="note" {
-                    strong { "Not complete. " }
-                    (assessment.incomplete_because.as_deref().unwrap_or("It was stopped early."))
-                    " What stands here is true, but not all."
+                    strong { "Not complete: " }
+                    (assessment.incomplete_because.as_deref().unwrap_or("it was stopped early"))
+                    ". What stands here is true, but not all."
                 }
             }
             (tiles(assessment))
@@ -209,7 +209,7 @@ fn tiles(assessment: &Assessment) -> Markup {
         .filter(|one| one.reached)
         .count();
     html! {
-        ul .tiles aria-label="In short" {
+        ul .tiles .quiet[assessment.score.is_none()] aria-label="In short" {
             li .bad[firm > 0] {
                 b { (firm) }
                 span { (count(firm, "path").trim_start_matches(char::is_numeric)) " to the host" }
