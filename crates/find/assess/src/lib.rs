@@ -19,6 +19,15 @@ pub use model::{
 pub use options::{AssessError, AssessOptions, DeploymentFile};
 pub use run::{assess, posture_only};
 
+/// What a check or a posture rule says of itself, by its id.
+pub fn meta(id: &str) -> Option<&'static cofferdam_finding::Meta> {
+    let check = scan::checks::find(id).map(|check| check.meta);
+    check.or_else(|| {
+        let mut rules = posture::rules().iter().map(|rule| rule.meta);
+        rules.find(|meta| meta.id == id)
+    })
+}
+
 // Who assesses needs the words of the scan and of the vocabulary, and no more crates.
 pub use cofferdam_finding as finding;
 pub use cofferdam_posture as posture;

@@ -230,7 +230,7 @@ fn findings() -> Vec<Finding> {
     vec![
         Finding::new(
             &meta(
-                "process.command-injection",
+                "process.injection",
                 "A parameter is run by a shell",
                 Severity::Critical,
                 "Start the program with a fixed argument list; never build a command line from a request.",
@@ -256,7 +256,7 @@ fn findings() -> Vec<Finding> {
         .grants([State::Exec]),
         Finding::new(
             &meta(
-                "token.signature",
+                "token.unverified",
                 "The signature of a token is never checked",
                 Severity::Critical,
                 "Verify every token with the issuer's key and an allow-list of algorithms before anything else is read from it.",
@@ -281,7 +281,7 @@ fn findings() -> Vec<Finding> {
         .grants([State::ForgedIdentity]),
         Finding::new(
             &meta(
-                "object.cross-tenant-read",
+                "object.foreign-read",
                 "An object of one tenant is readable with another's token",
                 Severity::High,
                 "Compare the owner of the object with the caller before it is returned.",
@@ -302,7 +302,7 @@ fn findings() -> Vec<Finding> {
         .grants([State::OtherTenant]),
         Finding::new(
             &meta(
-                "posture.runtime-socket",
+                "posture.socket-mounted",
                 "The runtime socket is mounted into the container",
                 Severity::High,
                 "Do not mount it; let the API act through a gate that knows single actions.",
@@ -319,7 +319,7 @@ fn findings() -> Vec<Finding> {
         .conditions([Condition::SockDocker, Condition::MountRun]),
         Finding::new(
             &meta(
-                "token.in-errors",
+                "token.repeated",
                 "A token is repeated in an error",
                 Severity::Low,
                 "Leave credentials out of errors.",
@@ -332,7 +332,7 @@ fn findings() -> Vec<Finding> {
         .confidence(Confidence::Firm),
         Finding::new(
             &meta(
-                "agent.tool-containers",
+                "agent.acting-tool",
                 "A tool of the model acts on containers",
                 Severity::High,
                 "Give the model's tools the caller's rights only.",
@@ -363,7 +363,7 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         from: State::TokenHolder,
         to: State::Exec,
         title: injection.title.clone(),
-        finding: Some(named(findings, "process.command-injection")),
+        finding: Some(named(findings, "process.injection")),
         facts: Vec::new(),
         confidence: Confidence::Proven,
         evidence: injection.evidence.clone(),
@@ -406,7 +406,7 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         from: State::TokenHolder,
         to: State::ToolControl,
         title: "A tool of the model acts on containers".to_owned(),
-        finding: Some(named(findings, "agent.tool-containers")),
+        finding: Some(named(findings, "agent.acting-tool")),
         facts: Vec::new(),
         confidence: Confidence::Tentative,
         evidence: findings[5].evidence.clone(),
@@ -417,7 +417,7 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         from: State::TokenHolder,
         to: State::OtherTenant,
         title: findings[2].title.clone(),
-        finding: Some(named(findings, "object.cross-tenant-read")),
+        finding: Some(named(findings, "object.foreign-read")),
         facts: Vec::new(),
         confidence: Confidence::Proven,
         evidence: findings[2].evidence.clone(),
@@ -475,7 +475,7 @@ fn fixes(findings: &[Finding]) -> Vec<Fix> {
             title: "No shell: start the program with a fixed argument list".to_owned(),
             side: Side::Api,
             place: Some(Place::operation("POST", "/v1/diagnostics")),
-            findings: vec![named(findings, "process.command-injection")],
+            findings: vec![named(findings, "process.injection")],
             conditions: Vec::new(),
             cuts: vec!["P1".to_owned()],
         },
@@ -484,7 +484,7 @@ fn fixes(findings: &[Finding]) -> Vec<Fix> {
             title: "Do not mount /run; act on containers through a gate".to_owned(),
             side: Side::Deployment,
             place: Some(Place::file("compose.yaml", Some(14), Some("api"))),
-            findings: vec![named(findings, "posture.runtime-socket")],
+            findings: vec![named(findings, "posture.socket-mounted")],
             conditions: vec![Condition::SockDocker],
             cuts: vec!["P1".to_owned(), "P2".to_owned()],
         },
@@ -502,56 +502,56 @@ fn controls() -> Vec<Control> {
     use ControlStatus::{Failed, Held, Untested};
     vec![
         control(
-            "token.missing",
+            "token.absent",
             "A request without a token is accepted",
             Held,
             "refused on 24 operations",
             24,
         ),
         control(
-            "token.expired",
+            "token.outlived",
             "An expired token is accepted",
             Held,
             "refused on 9 operations",
             9,
         ),
         control(
-            "token.signature",
+            "token.unverified",
             "The signature of a token is never checked",
             Failed,
             "accepted on 9 operations",
             9,
         ),
         control(
-            "token.audience",
+            "token.addressee",
             "A token for another audience is accepted",
             Untested,
             "no --signing-key",
             0,
         ),
         control(
-            "object.cross-tenant-read",
+            "object.foreign-read",
             "An object of one tenant is readable with another's token",
             Failed,
             "1 of 4 operations",
             4,
         ),
         control(
-            "process.command-injection",
+            "process.injection",
             "A parameter is run by a shell",
             Failed,
             "1 of 3 operations",
             3,
         ),
         control(
-            "posture.runtime-socket",
+            "posture.socket-mounted",
             "The runtime socket is mounted into the container",
             Failed,
             "compose.yaml:14",
             0,
         ),
         control(
-            "posture.privileged",
+            "posture.all-privileges",
             "A container is privileged",
             Held,
             "2 services",

@@ -85,7 +85,12 @@ fn rule(check: &str, findings: &[&Finding]) -> Value {
     let severity = of.iter().map(|finding| finding.severity).max();
     let severity = severity.unwrap_or(Severity::Info);
     let confidence = of.iter().map(|finding| finding.confidence).min();
-    let title = of.first().map_or(check, |finding| &finding.title);
+    // A finding's title names the thing; the rule's own is about all of its findings.
+    let title = match (cofferdam_assess::meta(check), of.first()) {
+        (Some(meta), _) => meta.title,
+        (None, Some(finding)) => &finding.title,
+        (None, None) => check,
+    };
     let help = of.first().map_or("", |finding| &finding.remediation);
     let mut tags = vec!["security".to_owned()];
     if let Some(finding) = of.first() {
@@ -125,7 +130,7 @@ fn rule(check: &str, findings: &[&Finding]) -> Value {
     })
 }
 
-/// `process.command-injection` as `ProcessCommandInjection`.
+/// `process.injection` as `ProcessCommandInjection`.
 fn name(check: &str) -> String {
     check
         .split(['.', '-', '_'])
@@ -447,8 +452,7 @@ mod tests {
             .as_array()
             .unwrap();
         for rule in rules {
-            let critical =
-                ["process.command-injection", "token.signature"].contains(&text(rule, "/id"));
+            let critical = ["process.injection", "token.unverified"].contains(&text(rule, "/id"));
             let score: f64 = text(rule, "/properties/security-severity").parse().unwrap();
             assert_eq!(score > 9.0, critical);
         }
@@ -456,7 +460,7 @@ mod tests {
         assert!(
             results
                 .iter()
-                .all(|result| result["ruleId"] != "agent.tool-containers")
+                .all(|result| result["ruleId"] != "agent.acting-tool")
         );
         assert_eq!(results.len(), 5);
     }

@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(graph.drawn, 2);
         let edge = |label: &str| graph.edges.iter().find(|edge| edge.label == label).unwrap();
         assert_eq!(edge("engine.rootful").paths, [0, 1]);
-        assert_eq!(edge("command-injection").cuts, [0]);
+        assert_eq!(edge("injection").cuts, [0]);
         assert_eq!(edge("sock.docker +1").cuts, [1]);
     }
 
