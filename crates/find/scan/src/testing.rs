@@ -1,7 +1,7 @@
 //! Small services on loopback for the checks' samples: a plain function from request to response,
 //! behind hyper, with two valid tokens and a strict way to verify them.
 
-use crate::{Identity, ScanOptions, SpecSource, Target, checks, scan};
+use crate::{Identity, Scan, ScanOptions, SpecSource, Target, checks, scan};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -309,8 +309,8 @@ async fn answer(
     Ok(built.body(Full::new(response.body.into())).unwrap())
 }
 
-/// Scans `sample` with the check `id` alone and returns the places that it reports.
-async fn reported(id: &str, sample: Sample) -> Vec<String> {
+/// Scans `sample` with the check `id` alone.
+pub(crate) async fn scanned(id: &str, sample: Sample) -> Scan {
     let running = serve(sample.service).await;
     let mut options = ScanOptions::new(running.base.clone());
     options.identities = ["alice", "bob"]
@@ -330,6 +330,12 @@ async fn reported(id: &str, sample: Sample) -> Vec<String> {
         .await
         .unwrap();
     assert!(scan.complete, "{id}, {}: {:?}", sample.name, scan.stopped);
+    scan
+}
+
+/// The places that the check `id` reports on `sample`.
+async fn reported(id: &str, sample: Sample) -> Vec<String> {
+    let scan = scanned(id, sample).await;
     let mut places: Vec<String> = scan
         .findings
         .iter()

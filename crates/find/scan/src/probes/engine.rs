@@ -1,5 +1,7 @@
 //! How an answer of the Engine API is known.
 
+use cofferdam_finding::{Confidence, Evidence, Fact, Facts};
+use cofferdam_posture::{Deployment, Input};
 use serde_json::{Map, Value};
 
 /// Whether it is the engine's answer to `GET /version`.
@@ -57,6 +59,20 @@ pub(crate) fn list_of_containers(json: &Value) -> Option<Vec<String>> {
             (full && is_container(map)).then(|| id.to_owned())
         })
         .collect()
+}
+
+/// What the engine's answer to `GET /info` says about the host; `proof` is kept with each fact.
+pub(crate) fn engine_facts(info: &str, proof: &Evidence) -> Facts {
+    let input = Input { name: "GET /info", bytes: info.as_bytes() };
+    let engine = Deployment::read(&[input]).ok().and_then(|deployment| deployment.engine);
+    let mut facts = Facts::new();
+    for (condition, fact) in engine.iter().flat_map(|engine| engine.facts.iter()) {
+        let mut evidence = fact.evidence.clone();
+        evidence.push(proof.clone());
+        let live = Fact { truth: fact.truth, confidence: Confidence::Proven, evidence };
+        facts.learn(condition, live);
+    }
+    facts
 }
 
 fn is_container(map: &Map<String, Value>) -> bool {

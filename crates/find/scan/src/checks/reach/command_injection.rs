@@ -337,3 +337,39 @@ pub(crate) fn samples() -> crate::testing::Samples {
             .options(active),
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Request, Response, Sample, api, scanned};
+    use crate::Level;
+    use cofferdam_finding::{Condition, Confidence, Truth};
+    use serde_json::json;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn a_proven_command_tells_how_the_process_is_confined() {
+        let description = api(json!({ "/checks": { "post": {
+            "requestBody": { "required": true, "content": { "application/json": {
+                "schema": { "type": "object", "properties": { "host": { "type": "string" } } },
+                "example": { "host": "127.0.0.1" }
+        } } } } } }));
+        let sample = Sample::new("a shell line", description, |request: &Request| {
+            if request.subject().is_none() {
+                return Response::json(401, json!({ "error": "token required" }));
+            }
+            let body = request.json().unwrap_or_default();
+            let line = format!("echo {}", body["host"].as_str().unwrap_or_default());
+            let output = Command::new("sh").arg("-c").arg(line).env_clear().output().unwrap();
+            Response::json(200, json!({ "output": String::from_utf8_lossy(&output.stdout) }))
+        })
+        .options(|options| options.level = Level::Active);
+        let scan = scanned(super::META.id, sample).await;
+        assert_eq!(scan.findings.len(), 1);
+        // Whatever this machine is, its own `/proc` says so.
+        let fact = scan.facts.fact(Condition::UserRoot).unwrap();
+        assert_eq!(fact.confidence, Confidence::Proven);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let root = status.lines().any(|line| line.starts_with("Uid:\t0\t"));
+        assert_eq!(fact.truth, if root { Truth::Yes } else { Truth::No });
+    }
+}

@@ -413,3 +413,64 @@ pub(crate) fn samples() -> crate::testing::Samples {
             Response::json(200, json!({ "hits": [{ "title": name }] }))
         }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Request, Response, Sample, api, scanned};
+    use cofferdam_finding::{Condition, Confidence, Truth};
+    use serde_json::json;
+
+    fn container(path: &str) -> Result<&'static str, &'static str> {
+        match path {
+            "/etc/os-release" => Ok("NAME=\"Sample\"\nID=sample\n"),
+            "/proc/self/status" => Ok(
+                "Name:\tapi\nPid:\t1\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t0\n\
+                 CapEff:\t00000000a80425fb\nNoNewPrivs:\t0\nSeccomp:\t2\nThreads:\t2\n",
+            ),
+            "/proc/self/mountinfo" => Ok(
+                "36 35 0:31 / / rw,relatime - overlay overlay rw\n\
+                 41 36 0:25 / /host/run rw,relatime - tmpfs tmpfs rw\n",
+            ),
+            "/proc/self/environ" => Ok("PATH=/bin\0JWT_SECRET=u7Tq9-very-hidden\0"),
+            "/var/run/secrets/kubernetes.io/serviceaccount/token" => {
+                Ok("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6cHJvZDphcGkifQ.c2lnbmF0dXJl")
+            }
+            "/host/run/docker.sock" => Err("No such device or address (os error 6)"),
+            _ => Err("No such file or directory (os error 2)"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proven_read_tells_how_the_container_is_deployed_and_keeps_no_secret() {
+        let description = api(json!({ "/files": { "get": { "parameters": [
+            { "name": "path", "in": "query", "required": true, "schema": { "type": "string" },
+              "example": "/srv/a.txt" }
+        ] } } }));
+        let sample = Sample::new("reads any path", description, |request: &Request| {
+            if request.subject().is_none() {
+                return Response::json(401, json!({ "error": "token required" }));
+            }
+            let path = request.query("path").unwrap_or_default().replace("/./", "/");
+            match container(&path) {
+                Ok(text) => Response::json(200, json!({ "content": text })),
+                Err(error) => Response::json(404, json!({ "error": error })),
+            }
+        });
+        let scan = scanned(super::META.id, sample).await;
+        assert_eq!(scan.findings.len(), 1);
+        for (condition, truth) in [
+            (Condition::UserRoot, Truth::Yes),
+            (Condition::SockDocker, Truth::Yes),
+            (Condition::SecretsEnv, Truth::Yes),
+            (Condition::SaAutomount, Truth::Yes),
+            (Condition::SeccompOff, Truth::No),
+            (Condition::SockContainerd, Truth::Unknown),
+        ] {
+            assert_eq!(scan.facts.truth(condition), truth, "{condition}");
+        }
+        let fact = scan.facts.fact(Condition::SockDocker).unwrap();
+        assert_eq!(fact.confidence, Confidence::Proven);
+        let kept = serde_json::to_string(&scan).unwrap();
+        assert!(!kept.contains("very-hidden") && !kept.contains("c2lnbmF0dXJl"));
+    }
+}

@@ -25,9 +25,9 @@
 //! - Docker, *Protect the Docker daemon socket*
 //! - ATT&CK T1610 Deploy Container, T1611 Escape to Host, T1613 Container and Resource Discovery
 
-use crate::probes::{is_engine_error, is_engine_info, is_engine_version, list_of_containers};
+use crate::probes::{engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers};
 use crate::{Auth, Context, Exchange, Halt, Level, Outcome, Request};
-use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Place, Severity, State};
+use cofferdam_finding::{Confidence, Evidence, Facts, Finding, Meta, Place, Severity, State};
 use hyper::Method;
 use serde_json::json;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ struct Engine {
     open: bool,
     places: Vec<Place>,
     evidence: Vec<Evidence>,
+    /// What it says about its host.
+    facts: Facts,
 }
 
 /// The built-in prefixes and those of the inventory, each once.
@@ -129,9 +131,12 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
     let mut evidence = vec![cx.evidence("the engine's version is answered", &version)];
     let mut places = Vec::new();
     let info = get("/info", &first).await?;
+    let mut facts = Facts::new();
     let whole = succeeds(&info) && info.json().is_some_and(is_engine_info);
     if whole {
-        evidence.push(cx.evidence("the engine describes its host", &info));
+        let proof = cx.evidence("the engine describes its host", &info);
+        facts = engine_facts(&info.text(), &proof);
+        evidence.push(proof);
         places.push(place(cx, &format!("{prefix}/info")));
     }
     let list = get("/containers/json?all=true", &first).await?;
@@ -154,7 +159,7 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
     }
     let anonymous = get("/version", &Auth::None).await?;
     let open = succeeds(&anonymous) && anonymous.json().is_some_and(is_engine_version);
-    Ok(Some(Engine { prefix, auth: first, open, places, evidence }))
+    Ok(Some(Engine { prefix, auth: first, open, places, evidence, facts }))
 }
 
 /// Whether the engine would make a container that hands over the host. The image cannot exist, so

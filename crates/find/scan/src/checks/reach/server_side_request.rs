@@ -605,3 +605,62 @@ pub(crate) fn samples() -> crate::testing::Samples {
             Response::json(200, json!({ "image": "aGVsbG8=" }))
         }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Request, Response, Sample, api, scanned};
+    use cofferdam_finding::{Condition, Confidence, State, Truth};
+    use serde_json::json;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    fn fetch(url: &str) -> Option<String> {
+        let rest = url.strip_prefix("http://")?;
+        let (authority, path) = rest.split_once('/')?;
+        let mut stream = TcpStream::connect(authority).ok()?;
+        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+    }
+
+    /// A service that fetches; its inside has an engine and a metadata service of the second version.
+    fn sample() -> Sample {
+        let description = api(json!({ "/preview": { "get": { "parameters": [
+            { "name": "url", "in": "query", "required": true, "schema": { "type": "string" },
+              "example": "http://pictures.example/a.png" }
+        ] } } }));
+        Sample::new("an inside", description, |request: &Request| {
+            if request.subject().is_none() {
+                return Response::json(401, json!({ "error": "token required" }));
+            }
+            let url = request.query("url").unwrap_or_default();
+            let body = match url.as_str() {
+                "http://docker:2375/version" => Some(
+                    r#"{"ApiVersion":"1.47","MinAPIVersion":"1.24","Os":"linux"}"#.to_owned(),
+                ),
+                "http://169.254.169.254/latest/meta-data/" => Some("401 Unauthorized".to_owned()),
+                other if other.starts_with("http://127.0.0.1") && !other.contains(":2375") => fetch(other),
+                _ => None,
+            };
+            match body {
+                Some(body) => Response::json(200, json!({ "body": body })),
+                None => Response::json(502, json!({ "error": "cannot connect" })),
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn the_inside_is_asked_only_where_the_user_allows_it() {
+        let scan = scanned(super::META.id, sample()).await;
+        assert_eq!(scan.findings[0].grants, [State::SsrfGet]);
+        assert!(scan.findings[0].conditions.is_empty() && scan.facts.is_empty());
+
+        let allowed = sample().options(|options| options.internal = true);
+        let scan = scanned(super::META.id, allowed).await;
+        assert_eq!(scan.findings[0].confidence, Confidence::Proven);
+        assert_eq!(scan.findings[0].conditions, [Condition::NetDockerTcp]);
+        assert_eq!(scan.facts.truth(Condition::NetDockerTcp), Truth::Yes);
+        assert_eq!(scan.facts.truth(Condition::NetImdsV1), Truth::Unknown);
+    }
+}
