@@ -116,6 +116,12 @@ impl Baselines {
         lock(&self.harvests[own]).fitting(operation, name, 16)
     }
 
+    /// Identifiers of what the words of `path` name, from what `who` has seen.
+    fn related(&self, who: usize, path: &str) -> Vec<String> {
+        let own = who.min(self.harvests.len() - 1);
+        lock(&self.harvests[own]).related(path, 4)
+    }
+
     pub(crate) fn learn(&self, who: Option<usize>, path: &str, exchange: &Exchange) {
         if !oracle::welcome(exchange) {
             return;
@@ -471,6 +477,7 @@ pub(crate) fn fill(
         let value = samples
             .param(param)
             .or_else(|| seen(&param.name).into_iter().next())
+            .or_else(|| baselines.related(own, &operation.path).into_iter().next())
             .unwrap_or_else(|| "sample".to_owned());
         request = request.with_param(operation, &param.name, &value);
     }

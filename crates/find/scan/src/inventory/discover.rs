@@ -341,9 +341,10 @@ impl Explorer<'_> {
             {
                 self.push(format!("{clean}/{word}"));
             }
-        } else {
+        } else if clean != self.options.base.base_path() {
+            // What the root lists are collections and no items.
             let item = operation("GET", &format!("{clean}/{{id}}"));
-            for value in self.harvest.fitting(&item, "id", ITEMS) {
+            for value in self.harvest.items(&item, "id", ITEMS) {
                 if !value.contains(['/', '{', '}']) && value.len() < 80 {
                     self.push(format!("{clean}/{}", encode(&value)));
                     self.identifiers.insert(value);
@@ -454,6 +455,7 @@ impl Explorer<'_> {
             };
             let mut values = self.harvest.fitting(&found, &field.name, 3);
             values.extend(samples.param(&param));
+            values.extend(self.harvest.related(&found.path, 3));
             values.extend(["README.md", "index.html", "1", "sample"].map(str::to_owned));
             for value in values {
                 let mut request = Request::get(path, self.auth.clone());

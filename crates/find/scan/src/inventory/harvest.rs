@@ -115,6 +115,37 @@ impl Harvest {
 
     /// Values that fit `name` of `operation`, the likeliest first, at most `limit`.
     pub(crate) fn fitting(&self, operation: &Operation, name: &str, limit: usize) -> Vec<String> {
+        self.scored(operation, name, limit, 1)
+    }
+
+    /// As [`Harvest::fitting`], without those of which only a link says that they might.
+    pub(super) fn items(&self, operation: &Operation, name: &str, limit: usize) -> Vec<String> {
+        self.scored(operation, name, limit, 4)
+    }
+
+    /// Identifiers of whatever the words of `path` name, for a parameter whose name tells nothing:
+    /// `/papers/read?doc=` takes what `/papers` lists.
+    pub(crate) fn related(&self, path: &str, limit: usize) -> Vec<String> {
+        let nouns: Vec<String> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty() && !segment.contains('{'))
+            .map(singular)
+            .collect();
+        let mut related: Vec<String> = Vec::new();
+        for seen in &self.seen {
+            let member = words(&seen.member).pop().unwrap_or_default();
+            let names = member.is_empty() || is_identifying(&member);
+            if names && nouns.contains(&seen.noun) && !related.contains(&seen.value) {
+                related.push(seen.value.clone());
+                if related.len() >= limit {
+                    break;
+                }
+            }
+        }
+        related
+    }
+
+    fn scored(&self, operation: &Operation, name: &str, limit: usize, least: u32) -> Vec<String> {
         let integer = operation
             .params
             .iter()
@@ -124,7 +155,9 @@ impl Harvest {
         let wanted = Wanted::new(operation, name);
         for path in &self.paths {
             if let Some(value) = value_in(path, &operation.path, name) {
-                scored.push((12, 0, value));
+                // `/papers/read` is more likely another operation than a paper called `read`.
+                let sure = looks_like_id(value) || self.seen.iter().any(|seen| seen.value == value);
+                scored.push((if sure { 12 } else { 2 }, 0, value));
             }
         }
         for (index, seen) in self.seen.iter().enumerate() {
@@ -132,10 +165,11 @@ impl Harvest {
                 continue;
             }
             let score = wanted.score(seen);
-            if score > 0 {
+            if score >= least {
                 scored.push((score, index, &seen.value));
             }
         }
+        scored.retain(|(score, _, _)| *score >= least);
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut fitting: Vec<String> = Vec::new();
         for (_, _, value) in scored {
@@ -191,22 +225,6 @@ impl Wanted {
         let mut parts = words(&seen.member);
         let member = parts.concat();
         let member_last = parts.pop().unwrap_or_default();
-        let id_like = |word: &str| {
-            matches!(
-                word,
-                "id" | "uuid"
-                    | "guid"
-                    | "key"
-                    | "slug"
-                    | "name"
-                    | "title"
-                    | "handle"
-                    | "username"
-                    | "code"
-                    | "ref"
-                    | "number"
-            )
-        };
         let same_noun = !seen.noun.is_empty() && (seen.noun == self.noun || seen.noun == self.of)
             || (!self.of.is_empty() && singular(&parts.concat()) == self.of);
         let specific = !matches!(
@@ -223,7 +241,7 @@ impl Wanted {
             7
         } else if same_noun && member_last == "id" {
             6
-        } else if same_noun && id_like(&member_last) {
+        } else if same_noun && is_identifying(&member_last) {
             // `/recipes/{slug}` answered by members called `name`.
             4
         } else if specific && !self.of.is_empty() && member == self.of {
@@ -233,6 +251,24 @@ impl Wanted {
             0
         }
     }
+}
+
+/// Whether a member whose name ends in this word names an object.
+fn is_identifying(word: &str) -> bool {
+    matches!(
+        word,
+        "id" | "uuid"
+            | "guid"
+            | "key"
+            | "slug"
+            | "name"
+            | "title"
+            | "handle"
+            | "username"
+            | "code"
+            | "ref"
+            | "number"
+    )
 }
 
 /// The noun of a path: its last segment that is a word, singular.
