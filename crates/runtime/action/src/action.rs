@@ -11,7 +11,9 @@ pub use reference::{Reference, ReferenceMut};
 use crate::container::{ContainerCreate, Endpoint, ExecSpec};
 use crate::filter::Filters;
 use crate::image::{ImageRef, ImageSelector, Platform};
-use crate::name::{ContainerName, ContainerRef, ExecId, NetworkName, NetworkRef, VolumeName, VolumeRef};
+use crate::name::{
+    ContainerName, ContainerRef, ExecId, NetworkName, NetworkRef, VolumeName, VolumeRef,
+};
 use crate::path::ArchivePath;
 use crate::value::{DetachKeys, Labels, ProcessColumns, Signal, Timestamp};
 

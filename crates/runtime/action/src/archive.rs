@@ -29,11 +29,16 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 /// # Errors
 /// [`Rule::Archive`] where it is compressed or no tar archive. An empty upload is none either.
 pub fn check_start(first: &[u8]) -> Result<(), Refusal> {
-    let compressed = COMPRESSED.iter().find(|(magic, _)| first.starts_with(magic));
+    let compressed = COMPRESSED
+        .iter()
+        .find(|(magic, _)| first.starts_with(magic));
     // zstd also begins with skippable frames, 0x184D2A50 to 0x184D2A5F in little endian.
     let skippable = matches!(first, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
     if let Some((_, name)) = compressed {
-        return Err(Refusal::new(Rule::Archive, format!("it is compressed with {name}; send plain tar")));
+        return Err(Refusal::new(
+            Rule::Archive,
+            format!("it is compressed with {name}; send plain tar"),
+        ));
     }
     let block = first.get(..PROBE).filter(|_| !skippable);
     match block {
@@ -49,7 +54,13 @@ fn has_checksum(block: &[u8]) -> bool {
     let sum: u32 = block
         .iter()
         .enumerate()
-        .map(|(at, byte)| if FIELD.contains(&at) { u32::from(b' ') } else { u32::from(*byte) })
+        .map(|(at, byte)| {
+            if FIELD.contains(&at) {
+                u32::from(b' ')
+            } else {
+                u32::from(*byte)
+            }
+        })
         .sum();
     let field: String = block[FIELD]
         .iter()

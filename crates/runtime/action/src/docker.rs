@@ -53,7 +53,10 @@ fn unknown(method: &str, segments: &[&str]) -> Refusal {
         Some(reason) => Refusal::new(Rule::NotOffered, format!("not offered: {reason}")),
         None => Refusal::new(
             Rule::Route,
-            format!("{} is no action here", quote(&format!("{method} /{}", segments.join("/")))),
+            format!(
+                "{} is no action here",
+                quote(&format!("{method} /{}", segments.join("/")))
+            ),
         ),
     }
 }

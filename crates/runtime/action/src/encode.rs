@@ -7,7 +7,9 @@ mod create;
 
 use serde_json::{Map, Value, json};
 
-use crate::action::{Action, AttachQuery, ContainerListQuery, EventsQuery, ImageListQuery, LogsQuery};
+use crate::action::{
+    Action, AttachQuery, ContainerListQuery, EventsQuery, ImageListQuery, LogsQuery,
+};
 use crate::action::{NetworkCreate, TerminalSize};
 use crate::container::ExecSpec;
 use crate::target::{OLDEST_MINOR, encode as percent};
@@ -46,44 +48,53 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
         Action::Version => get("/version"),
         Action::Info => get("/info"),
         Action::DiskUsage => get("/system/df"),
-        Action::Events(EventsQuery { since, until, filters }) => get("/events")
+        Action::Events(EventsQuery {
+            since,
+            until,
+            filters,
+        }) => get("/events")
             .text("since", since.as_ref().map(|it| it.as_str()))
             .text("until", until.as_ref().map(|it| it.as_str()))
             .text("filters", filters.to_json().as_deref()),
 
-        Action::ContainerList(ContainerListQuery { all, limit, size, filters }) => {
-            get("/containers/json")
-                .flag("all", *all)
-                .number("limit", *limit)
-                .flag("size", *size)
-                .text("filters", filters.to_json().as_deref())
-        }
+        Action::ContainerList(ContainerListQuery {
+            all,
+            limit,
+            size,
+            filters,
+        }) => get("/containers/json")
+            .flag("all", *all)
+            .number("limit", *limit)
+            .flag("size", *size)
+            .text("filters", filters.to_json().as_deref()),
         Action::ContainerInspect { container, size } => {
             get(&format!("/containers/{container}/json")).flag("size", *size)
         }
         Action::ContainerLogs(query) => logs(query),
         Action::ContainerChanges { container } => get(&format!("/containers/{container}/changes")),
-        Action::ContainerStats { container, stream, one_shot } => {
-            get(&format!("/containers/{container}/stats"))
-                .text("stream", Some(if *stream { "1" } else { "0" }))
-                .flag("one-shot", *one_shot)
-        }
-        Action::ContainerTop { container, columns } => {
-            get(&format!("/containers/{container}/top"))
-                .text("ps_args", columns.as_ref().map(|it| it.as_str()))
-        }
-        Action::ContainerWait { container, condition } => {
-            post(&format!("/containers/{container}/wait"))
-                .text("condition", condition.map(|it| it.as_str()))
-        }
+        Action::ContainerStats {
+            container,
+            stream,
+            one_shot,
+        } => get(&format!("/containers/{container}/stats"))
+            .text("stream", Some(if *stream { "1" } else { "0" }))
+            .flag("one-shot", *one_shot),
+        Action::ContainerTop { container, columns } => get(&format!("/containers/{container}/top"))
+            .text("ps_args", columns.as_ref().map(|it| it.as_str())),
+        Action::ContainerWait {
+            container,
+            condition,
+        } => post(&format!("/containers/{container}/wait"))
+            .text("condition", condition.map(|it| it.as_str())),
         Action::ContainerCreate(create) => post("/containers/create")
             .text("name", create.name.as_ref().map(|it| it.as_str()))
             .text("platform", create.platform.as_ref().map(|it| it.as_str()))
             .json(create::body(create)),
-        Action::ContainerStart { container, detach_keys } => {
-            post(&format!("/containers/{container}/start"))
-                .text("detachKeys", detach_keys.as_ref().map(|it| it.as_str()))
-        }
+        Action::ContainerStart {
+            container,
+            detach_keys,
+        } => post(&format!("/containers/{container}/start"))
+            .text("detachKeys", detach_keys.as_ref().map(|it| it.as_str())),
         Action::ContainerStop { container, timeout } => {
             post(&format!("/containers/{container}/stop")).number("t", *timeout)
         }
@@ -99,11 +110,13 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
         Action::ContainerRename { container, name } => {
             post(&format!("/containers/{container}/rename")).text("name", Some(name.as_str()))
         }
-        Action::ContainerRemove { container, force, volumes } => {
-            request("DELETE", &format!("/containers/{container}"))
-                .flag("force", *force)
-                .flag("v", *volumes)
-        }
+        Action::ContainerRemove {
+            container,
+            force,
+            volumes,
+        } => request("DELETE", &format!("/containers/{container}"))
+            .flag("force", *force)
+            .flag("v", *volumes),
         Action::ContainerAttach(query) => attach(query),
         Action::ContainerResize { container, size } => {
             post(&format!("/containers/{container}/resize")).size(*size)
@@ -115,26 +128,41 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
             request("HEAD", &format!("/containers/{container}/archive"))
                 .text("path", Some(path.as_str()))
         }
-        Action::ContainerCopyIn { container, path, no_overwrite_dir_non_dir, copy_uid_gid } => {
+        Action::ContainerCopyIn {
+            container,
+            path,
+            no_overwrite_dir_non_dir,
+            copy_uid_gid,
+        } => {
             let put = request("PUT", &format!("/containers/{container}/archive"))
                 .text("path", Some(path.as_str()))
                 .flag("noOverwriteDirNonDir", *no_overwrite_dir_non_dir)
                 .flag("copyUIDGID", *copy_uid_gid);
-            EngineRequest { body: EngineBody::Archive, ..put }
+            EngineRequest {
+                body: EngineBody::Archive,
+                ..put
+            }
         }
 
         Action::ExecCreate { container, exec } => {
             post(&format!("/containers/{container}/exec")).json(exec_body(exec))
         }
         Action::ExecStart { exec, detach, tty } => {
-            let start = post(&format!("/exec/{exec}/start"))
-                .json(json!({ "Detach": detach, "Tty": tty }));
-            EngineRequest { hijack: !detach, ..start }
+            let start =
+                post(&format!("/exec/{exec}/start")).json(json!({ "Detach": detach, "Tty": tty }));
+            EngineRequest {
+                hijack: !detach,
+                ..start
+            }
         }
         Action::ExecInspect { exec } => get(&format!("/exec/{exec}/json")),
         Action::ExecResize { exec, size } => post(&format!("/exec/{exec}/resize")).size(*size),
 
-        Action::ImageList(ImageListQuery { all, digests, filters }) => get("/images/json")
+        Action::ImageList(ImageListQuery {
+            all,
+            digests,
+            filters,
+        }) => get("/images/json")
             .flag("all", *all)
             .flag("digests", *digests)
             .text("filters", filters.to_json().as_deref()),
@@ -147,11 +175,13 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
         Action::ImageTag { image, target } => post(&format!("/images/{image}/tag"))
             .text("repo", Some(&target.familiar_name()))
             .text("tag", Some(target.version().as_str())),
-        Action::ImageRemove { image, force, no_prune } => {
-            request("DELETE", &format!("/images/{image}"))
-                .flag("force", *force)
-                .flag("noprune", *no_prune)
-        }
+        Action::ImageRemove {
+            image,
+            force,
+            no_prune,
+        } => request("DELETE", &format!("/images/{image}"))
+            .flag("force", *force)
+            .flag("noprune", *no_prune),
 
         Action::NetworkList { filters } => {
             get("/networks").text("filters", filters.to_json().as_deref())
@@ -159,16 +189,19 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
         Action::NetworkInspect { network } => get(&format!("/networks/{network}")),
         Action::NetworkCreate(network) => post("/networks/create").json(network_body(network)),
         Action::NetworkRemove { network } => request("DELETE", &format!("/networks/{network}")),
-        Action::NetworkConnect { container, endpoint } => {
-            post(&format!("/networks/{}/connect", endpoint.network)).json(json!({
-                "Container": container,
-                "EndpointConfig": create::endpoint(endpoint),
-            }))
-        }
-        Action::NetworkDisconnect { network, container, force } => {
-            post(&format!("/networks/{network}/disconnect"))
-                .json(json!({ "Container": container, "Force": force }))
-        }
+        Action::NetworkConnect {
+            container,
+            endpoint,
+        } => post(&format!("/networks/{}/connect", endpoint.network)).json(json!({
+            "Container": container,
+            "EndpointConfig": create::endpoint(endpoint),
+        })),
+        Action::NetworkDisconnect {
+            network,
+            container,
+            force,
+        } => post(&format!("/networks/{network}/disconnect"))
+            .json(json!({ "Container": container, "Force": force })),
 
         Action::VolumeList { filters } => {
             get("/volumes").text("filters", filters.to_json().as_deref())
@@ -177,7 +210,11 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
         Action::VolumeCreate { name, labels } => {
             let mut body = Map::new();
             body.insert("Driver".into(), "local".into());
-            set(&mut body, "Name", name.as_ref().map(|name| name.as_str().into()));
+            set(
+                &mut body,
+                "Name",
+                name.as_ref().map(|name| name.as_str().into()),
+            );
             set(&mut body, "Labels", labels_value(labels));
             post("/volumes/create").json(body.into())
         }
@@ -185,14 +222,25 @@ pub fn encode(action: &Action) -> Option<EngineRequest> {
             request("DELETE", &format!("/volumes/{volume}")).flag("force", *force)
         }
 
-        Action::ContainerPrune { .. } | Action::NetworkPrune { .. } | Action::VolumePrune { .. } => {
+        Action::ContainerPrune { .. }
+        | Action::NetworkPrune { .. }
+        | Action::VolumePrune { .. } => {
             return None;
         }
     })
 }
 
 fn logs(query: &LogsQuery) -> EngineRequest {
-    let LogsQuery { container, stdout, stderr, follow, timestamps, since, until, tail } = query;
+    let LogsQuery {
+        container,
+        stdout,
+        stderr,
+        follow,
+        timestamps,
+        since,
+        until,
+        tail,
+    } = query;
     get(&format!("/containers/{container}/logs"))
         .flag("stdout", *stdout)
         .flag("stderr", *stderr)
@@ -204,7 +252,15 @@ fn logs(query: &LogsQuery) -> EngineRequest {
 }
 
 fn attach(query: &AttachQuery) -> EngineRequest {
-    let AttachQuery { container, stream, logs, stdin, stdout, stderr, detach_keys } = query;
+    let AttachQuery {
+        container,
+        stream,
+        logs,
+        stdin,
+        stdout,
+        stderr,
+        detach_keys,
+    } = query;
     let attach = post(&format!("/containers/{container}/attach"))
         .flag("stream", *stream)
         .flag("logs", *logs)
@@ -212,7 +268,10 @@ fn attach(query: &AttachQuery) -> EngineRequest {
         .flag("stdout", *stdout)
         .flag("stderr", *stderr)
         .text("detachKeys", detach_keys.as_ref().map(|it| it.as_str()));
-    EngineRequest { hijack: true, ..attach }
+    EngineRequest {
+        hijack: true,
+        ..attach
+    }
 }
 
 fn exec_body(exec: &ExecSpec) -> Value {
@@ -242,7 +301,13 @@ fn exec_body(exec: &ExecSpec) -> Value {
 }
 
 fn network_body(network: &NetworkCreate) -> Value {
-    let NetworkCreate { name, internal, attachable, ipv6, labels } = network;
+    let NetworkCreate {
+        name,
+        internal,
+        attachable,
+        ipv6,
+        labels,
+    } = network;
     let mut body = Map::new();
     body.insert("Name".into(), name.as_str().into());
     // Without it two networks may have one name, and a name would lead to either.
@@ -268,7 +333,12 @@ fn set(body: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 
 fn request(method: &'static str, path: &str) -> EngineRequest {
     let target = format!("/v1.{OLDEST_MINOR}{path}");
-    EngineRequest { method, target, body: EngineBody::Empty, hijack: false }
+    EngineRequest {
+        method,
+        target,
+        body: EngineBody::Empty,
+        hijack: false,
+    }
 }
 
 fn get(path: &str) -> EngineRequest {
@@ -298,10 +368,14 @@ impl EngineRequest {
     }
 
     fn size(self, size: TerminalSize) -> Self {
-        self.number("h", Some(size.height.into())).number("w", Some(size.width.into()))
+        self.number("h", Some(size.height.into()))
+            .number("w", Some(size.width.into()))
     }
 
     fn json(self, body: Value) -> Self {
-        Self { body: EngineBody::Json(body), ..self }
+        Self {
+            body: EngineBody::Json(body),
+            ..self
+        }
     }
 }

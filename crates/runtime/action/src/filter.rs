@@ -68,7 +68,10 @@ impl Filters {
         for (key, value) in members {
             let known = FilterKey::parse(&key).filter(|known| offered.contains(known));
             let known = known.ok_or_else(|| {
-                Refusal::new(Rule::Filter, format!("there is no filter {} here", quote(&key)))
+                Refusal::new(
+                    Rule::Filter,
+                    format!("there is no filter {} here", quote(&key)),
+                )
             })?;
             let values: Option<BTreeSet<String>> = match value {
                 Value::Array(items) => items
@@ -143,7 +146,10 @@ mod tests {
         let list = Filters::parse(r#"{"label":["a=b","A=b"]}"#, OFFERED).unwrap();
         let map = Filters::parse(r#"{"label":{"a=b":true,"A=b":true}}"#, OFFERED).unwrap();
         assert_eq!(list, map);
-        assert_eq!(Filters::parse(&list.to_json().unwrap(), OFFERED).unwrap(), list);
+        assert_eq!(
+            Filters::parse(&list.to_json().unwrap(), OFFERED).unwrap(),
+            list
+        );
     }
 
     #[test]
@@ -159,9 +165,17 @@ mod tests {
 
     #[test]
     fn a_prune_must_say_that_it_is_of_ones_own() {
-        let own = |text| Filters::parse(text, OFFERED).unwrap().of_own();
-        assert_eq!(own(&format!(r#"{{"label":["{OWN}"]}}"#)).unwrap(), Filters::default());
+        let own = |text: &str| Filters::parse(text, OFFERED).unwrap().of_own();
+        assert_eq!(
+            own(&format!(r#"{{"label":["{OWN}"]}}"#)).unwrap(),
+            Filters::default()
+        );
         assert_eq!(own("{}").unwrap_err().rule, Rule::PruneOwn);
-        assert_eq!(own(r#"{"label":["com.cofferdam.owner=root"]}"#).unwrap_err().rule, Rule::PruneOwn);
+        assert_eq!(
+            own(r#"{"label":["com.cofferdam.owner=root"]}"#)
+                .unwrap_err()
+                .rule,
+            Rule::PruneOwn
+        );
     }
 }

@@ -100,7 +100,11 @@ impl Floor {
         if let Action::ContainerCreate(create) = &mut action {
             harden::harden(create, &self.config);
         }
-        Ok(Approved { action, host_paths: judge.host_paths, exceptions: judge.exceptions })
+        Ok(Approved {
+            action,
+            host_paths: judge.host_paths,
+            exceptions: judge.exceptions,
+        })
     }
 }
 
@@ -172,32 +176,47 @@ impl Judge<'_> {
             | Action::VolumeRemove { .. }
             | Action::VolumePrune { .. } => Ok(()),
 
-            Action::ContainerStop { container: _, timeout }
-            | Action::ContainerRestart { container: _, timeout } => {
-                self.stop_timeout(*timeout).map_err(|refusal| refusal.at("t"))
+            Action::ContainerStop {
+                container: _,
+                timeout,
             }
+            | Action::ContainerRestart {
+                container: _,
+                timeout,
+            } => self
+                .stop_timeout(*timeout)
+                .map_err(|refusal| refusal.at("t")),
             Action::ContainerCreate(create) => self.create(create),
             Action::ExecCreate { container: _, exec } => self.exec(exec),
 
-            Action::ImageInspect { image } | Action::ImageHistory { image } => {
-                self.image(by_name(image)?).map_err(|refusal| refusal.at("path"))
-            }
+            Action::ImageInspect { image } | Action::ImageHistory { image } => self
+                .image(by_name(image)?)
+                .map_err(|refusal| refusal.at("path")),
             Action::ImagePull { image, platform: _ } => {
                 // One's own tag is here already; what comes from a registry must be allowed.
-                self.allowed_image(image).map_err(|refusal| refusal.at("fromImage"))
+                self.allowed_image(image)
+                    .map_err(|refusal| refusal.at("fromImage"))
             }
             Action::ImageTag { image, target } => {
-                self.image(by_name(image)?).map_err(|refusal| refusal.at("path"))?;
+                self.image(by_name(image)?)
+                    .map_err(|refusal| refusal.at("path"))?;
                 self.tag_target(target)
             }
-            Action::ImageRemove { image, force: _, no_prune: _ } => {
+            Action::ImageRemove {
+                image,
+                force: _,
+                no_prune: _,
+            } => {
                 let image = by_name(image)?;
                 if self.caller.own_images.contains(image) {
                     return Ok(());
                 }
                 Err(Refusal::new(
                     Rule::ImageNotAllowed,
-                    format!("{} is not a tag of yours; others may use it", quote(&image.to_string())),
+                    format!(
+                        "{} is not a tag of yours; others may use it",
+                        quote(&image.to_string())
+                    ),
                 )
                 .at("path"))
             }
@@ -232,16 +251,29 @@ impl Judge<'_> {
 
     /// An image that the operator allows or that is the caller's own tag of one.
     fn image(&self, image: &ImageRef) -> Result<(), Refusal> {
-        if self.caller.own_images.contains(image) { Ok(()) } else { self.allowed_image(image) }
+        if self.caller.own_images.contains(image) {
+            Ok(())
+        } else {
+            self.allowed_image(image)
+        }
     }
 
     fn allowed_image(&self, image: &ImageRef) -> Result<(), Refusal> {
-        if self.config.images.allow.iter().any(|pattern| pattern.matches(image)) {
+        if self
+            .config
+            .images
+            .allow
+            .iter()
+            .any(|pattern| pattern.matches(image))
+        {
             return Ok(());
         }
         Err(Refusal::new(
             Rule::ImageNotAllowed,
-            format!("{} is not among the allowed images; ask the operator", quote(&image.to_string())),
+            format!(
+                "{} is not among the allowed images; ask the operator",
+                quote(&image.to_string())
+            ),
         ))
     }
 
@@ -257,7 +289,10 @@ impl Judge<'_> {
         if self.config.images.allow.iter().any(named) {
             return Err(Refusal::new(
                 Rule::ImageTag,
-                format!("{} is an allowed image; choose a name of your own", quote(&target.to_string())),
+                format!(
+                    "{} is an allowed image; choose a name of your own",
+                    quote(&target.to_string())
+                ),
             )
             .at("repo"));
         }
@@ -266,16 +301,30 @@ impl Judge<'_> {
 
     /// The exception that allows something, if the operator has one and the caller its scope.
     /// `found` says whether an exception is the one.
-    fn except(&mut self, found: impl Fn(&Excepted) -> bool, refusal: Refusal) -> Result<(), Refusal> {
-        let mut matching = self.config.exceptions.iter().filter(|it| found(&it.what)).peekable();
-        let Some(first) = matching.peek().copied() else { return Err(refusal) };
+    fn except(
+        &mut self,
+        found: impl Fn(&Excepted) -> bool,
+        refusal: Refusal,
+    ) -> Result<(), Refusal> {
+        let mut matching = self
+            .config
+            .exceptions
+            .iter()
+            .filter(|it| found(&it.what))
+            .peekable();
+        let Some(first) = matching.peek().copied() else {
+            return Err(refusal);
+        };
         match matching.find(|exception| self.caller.scopes.contains(&exception.scope)) {
             Some(exception) => {
                 self.exceptions.push(exception.clone());
                 Ok(())
             }
             None => Err(Refusal {
-                reason: format!("{}; the operator allows it with the scope `{}`", refusal.reason, first.scope),
+                reason: format!(
+                    "{}; the operator allows it with the scope `{}`",
+                    refusal.reason, first.scope
+                ),
                 ..refusal
             }),
         }

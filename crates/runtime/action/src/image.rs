@@ -80,7 +80,11 @@ impl ImageRef {
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let (registry, repository, version) = split(text)?;
         let version = version.unwrap_or_else(|| ImageVersion::Tag("latest".to_owned()));
-        Ok(Self { registry, repository, version })
+        Ok(Self {
+            registry,
+            repository,
+            version,
+        })
     }
 
     /// Reads a repository and its tag or digest as two query keys give them, as `images/create` and
@@ -101,11 +105,18 @@ impl ImageRef {
             (None, None) => {
                 return Err(Refusal::new(
                     Rule::ImageSyntax,
-                    format!("{} has no tag, which means every tag; name one", quote(name)),
+                    format!(
+                        "{} has no tag, which means every tag; name one",
+                        quote(name)
+                    ),
                 ));
             }
         };
-        Ok(Self { registry, repository, version })
+        Ok(Self {
+            registry,
+            repository,
+            version,
+        })
     }
 
     /// The registry, `docker.io` where none was written.
@@ -132,7 +143,10 @@ impl ImageRef {
         if self.registry != DEFAULT_REGISTRY {
             return format!("{}/{}", self.registry, self.repository);
         }
-        self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned()
+        self.repository
+            .strip_prefix("library/")
+            .unwrap_or(&self.repository)
+            .to_owned()
     }
 }
 
@@ -228,22 +242,34 @@ impl ImagePattern {
         }
         if let Some(prefix) = text.strip_suffix("/*") {
             if is_registry(prefix) {
-                return Ok(Self::Below { registry: registry(prefix), prefix: String::new() });
+                return Ok(Self::Below {
+                    registry: registry(prefix),
+                    prefix: String::new(),
+                });
             }
-            let (registry, repository, version) = split(prefix)?;
-            let repository = match prefix.contains('/') {
-                true => repository,
-                false => prefix.to_owned(),
-            };
-            return match version {
-                None => Ok(Self::Below { registry, prefix: format!("{repository}/") }),
-                Some(_) => Err(malformed(text)),
+            if prefix.contains(['@', ':']) && !prefix.split('/').next().is_some_and(is_registry) {
+                return Err(malformed(text));
+            }
+            // A component below the prefix makes it a repository whatever it is.
+            return match split(&format!("{prefix}/x"))? {
+                (registry, repository, None) => {
+                    let prefix = repository.strip_suffix('x').unwrap_or_default().to_owned();
+                    Ok(Self::Below { registry, prefix })
+                }
+                _ => Err(malformed(text)),
             };
         }
         let (registry, repository, version) = split(text)?;
         Ok(match version {
-            None => Self::Repository { registry, repository },
-            Some(version) => Self::Exact(ImageRef { registry, repository, version }),
+            None => Self::Repository {
+                registry,
+                repository,
+            },
+            Some(version) => Self::Exact(ImageRef {
+                registry,
+                repository,
+                version,
+            }),
         })
     }
 
@@ -255,9 +281,10 @@ impl ImagePattern {
             ImagePattern::Below { registry, prefix } => {
                 *registry == image.registry && image.repository.starts_with(prefix.as_str())
             }
-            ImagePattern::Repository { registry, repository } => {
-                *registry == image.registry && *repository == image.repository
-            }
+            ImagePattern::Repository {
+                registry,
+                repository,
+            } => *registry == image.registry && *repository == image.repository,
             ImagePattern::Exact(exact) => exact == image,
         }
     }
@@ -268,7 +295,10 @@ impl fmt::Display for ImagePattern {
         match self {
             ImagePattern::Any => f.write_str("*"),
             ImagePattern::Below { registry, prefix } => write!(f, "{registry}/{prefix}*"),
-            ImagePattern::Repository { registry, repository } => {
+            ImagePattern::Repository {
+                registry,
+                repository,
+            } => {
                 write!(f, "{registry}/{repository}")
             }
             ImagePattern::Exact(image) => image.fmt(f),
@@ -297,7 +327,10 @@ fn split(text: &str) -> Result<Parts, Refusal> {
     if ImageId::parse(text).is_ok() || text.starts_with("sha256:") {
         return Err(Refusal::new(
             Rule::ImageId,
-            format!("{} is an id, which no allow-list can name; use the image's name", quote(text)),
+            format!(
+                "{} is an id, which no allow-list can name; use the image's name",
+                quote(text)
+            ),
         ));
     }
     let (name, written_digest) = match text.split_once('@') {
@@ -340,12 +373,15 @@ fn is_registry(text: &str) -> bool {
         None => (text, None),
     };
     let label = |label: &str| {
-        let letters =
-            label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let letters = label
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         !label.is_empty() && letters && !label.starts_with('-') && !label.ends_with('-')
     };
     let port_is_number = port.is_none_or(|port| {
-        !port.starts_with('0') && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        !port.starts_with('0')
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok()
     });
     let names_a_host = host.contains('.') || port.is_some() || host == "localhost";
     names_a_host && port_is_number && host.len() <= 253 && host.split('.').all(label)
@@ -367,7 +403,11 @@ fn tag(text: &str, whole: &str) -> Result<String, Refusal> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let first = text.bytes().next().is_some_and(word);
     let rest = text.bytes().all(|byte| word(byte) || b".-".contains(&byte));
-    if first && rest && text.len() <= 128 { Ok(text.to_owned()) } else { Err(malformed(whole)) }
+    if first && rest && text.len() <= 128 {
+        Ok(text.to_owned())
+    } else {
+        Err(malformed(whole))
+    }
 }
 
 fn digest(text: &str, whole: &str) -> Result<String, Refusal> {
@@ -381,7 +421,10 @@ fn digest(text: &str, whole: &str) -> Result<String, Refusal> {
 fn malformed(text: &str) -> Refusal {
     Refusal::new(
         Rule::ImageSyntax,
-        format!("{} is no image reference such as `registry.example/team/app:1`", quote(text)),
+        format!(
+            "{} is no image reference such as `registry.example/team/app:1`",
+            quote(text)
+        ),
     )
 }
 
@@ -400,7 +443,10 @@ mod tests {
         assert_eq!(familiar("docker.io/library/alpine:3"), "alpine:3");
         assert_eq!(familiar("index.docker.io/allowed/app:1"), "allowed/app:1");
         assert_eq!(familiar("localhost:5000/a/b"), "localhost:5000/a/b:latest");
-        assert_eq!(familiar(&format!("app:1@{digest}")), format!("app@{digest}"));
+        assert_eq!(
+            familiar(&format!("app:1@{digest}")),
+            format!("app@{digest}")
+        );
         assert_eq!(familiar("a.b/c__d/e-f.g:V_1.0-x"), "a.b/c__d/e-f.g:V_1.0-x");
     }
 
@@ -423,9 +469,17 @@ mod tests {
             "a___b",
             "a.-b",
         ] {
-            assert_eq!(ImageRef::parse(text).unwrap_err().rule, Rule::ImageSyntax, "{text}");
+            assert_eq!(
+                ImageRef::parse(text).unwrap_err().rule,
+                Rule::ImageSyntax,
+                "{text}"
+            );
         }
-        for id in ["e6b15bc03a4b", &format!("sha256:{}", "a".repeat(64)), "sha256:abc"] {
+        for id in [
+            "e6b15bc03a4b",
+            &format!("sha256:{}", "a".repeat(64)),
+            "sha256:abc",
+        ] {
             assert_eq!(ImageRef::parse(id).unwrap_err().rule, Rule::ImageId, "{id}");
         }
     }
@@ -443,7 +497,9 @@ mod tests {
     #[test]
     fn a_pattern_allows_whole_components_only() {
         let allows = |pattern: &str, image: &str| {
-            ImagePattern::parse(pattern).unwrap().matches(&ImageRef::parse(image).unwrap())
+            ImagePattern::parse(pattern)
+                .unwrap()
+                .matches(&ImageRef::parse(image).unwrap())
         };
         assert!(allows("allowed/app", "docker.io/allowed/app:9"));
         assert!(!allows("allowed/app", "allowed/app2"));
@@ -459,9 +515,20 @@ mod tests {
 
     #[test]
     fn a_pattern_survives_being_written() {
-        for text in ["*", "allowed/*", "registry.example/*", "registry.example/t/*", "a/b", "a/b:1"] {
+        for text in [
+            "*",
+            "allowed/*",
+            "registry.example/*",
+            "registry.example/t/*",
+            "a/b",
+            "a/b:1",
+        ] {
             let pattern = ImagePattern::parse(text).unwrap();
-            assert_eq!(ImagePattern::parse(&pattern.to_string()).unwrap(), pattern, "{text}");
+            assert_eq!(
+                ImagePattern::parse(&pattern.to_string()).unwrap(),
+                pattern,
+                "{text}"
+            );
         }
     }
 
@@ -469,8 +536,14 @@ mod tests {
     fn an_image_is_selected_by_name_or_by_id() {
         let id = ImageSelector::parse(&"a".repeat(64)).unwrap();
         assert!(matches!(id, ImageSelector::Id(_)));
-        assert!(matches!(ImageSelector::parse("cafe").unwrap(), ImageSelector::Name(_)));
+        assert!(matches!(
+            ImageSelector::parse("cafe").unwrap(),
+            ImageSelector::Name(_)
+        ));
         assert!(Platform::parse("linux/arm64/v8").is_ok());
-        assert_eq!(Platform::parse("linux/amd64/../..").unwrap_err().rule, Rule::Platform);
+        assert_eq!(
+            Platform::parse("linux/amd64/../..").unwrap_err().rule,
+            Rule::Platform
+        );
     }
 }

@@ -34,7 +34,10 @@ impl Value {
         if body.len() > MAX_BODY {
             return Err(Refusal::new(
                 Rule::BodySize,
-                format!("the body has {} bytes, more than the {MAX_BODY} allowed", body.len()),
+                format!(
+                    "the body has {} bytes, more than the {MAX_BODY} allowed",
+                    body.len()
+                ),
             ));
         }
         let text = std::str::from_utf8(body)
@@ -89,9 +92,11 @@ impl Value {
                 }
             },
             Value::Text(text) => text.into(),
-            Value::Array(items) => {
-                items.into_iter().map(Value::into_serde).collect::<Result<Vec<_>, _>>()?.into()
-            }
+            Value::Array(items) => items
+                .into_iter()
+                .map(Value::into_serde)
+                .collect::<Result<Vec<_>, _>>()?
+                .into(),
             Value::Object(members) => serde_json::Value::Object(
                 members
                     .into_iter()
@@ -115,7 +120,10 @@ pub(crate) fn fold(name: &str) -> String {
 }
 
 fn syntax(at: usize, what: &str) -> Refusal {
-    Refusal::new(Rule::JsonSyntax, format!("the body is not strict JSON: {what} at byte {at}"))
+    Refusal::new(
+        Rule::JsonSyntax,
+        format!("the body is not strict JSON: {what} at byte {at}"),
+    )
 }
 
 struct Reader<'a> {
@@ -276,7 +284,9 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self) -> Result<char, Refusal> {
-        let letter = self.peek().ok_or_else(|| self.fail("a string does not end"))?;
+        let letter = self
+            .peek()
+            .ok_or_else(|| self.fail("a string does not end"))?;
         self.at += 1;
         Ok(match letter {
             b'"' => '"',
@@ -318,8 +328,8 @@ impl Reader<'_> {
             .get(self.at..self.at + 4)
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .ok_or_else(|| self.fail("an escape is malformed"))?;
-        let code = u32::from_str_radix(digits, 16)
-            .map_err(|_| self.fail("an escape is malformed"))?;
+        let code =
+            u32::from_str_radix(digits, 16).map_err(|_| self.fail("an escape is malformed"))?;
         self.at += 4;
         Ok(code)
     }
@@ -337,8 +347,11 @@ mod tests {
 
     #[test]
     fn one_document_is_read_with_white_space_around_it() {
-        let value = Value::parse(b" {\"a\":[1,-2.5e3,\"x\\u00e9\\ud83d\\ude00\"],\"b\":{}}\n").unwrap();
-        let Value::Object(members) = value else { panic!("an object") };
+        let value =
+            Value::parse(b" {\"a\":[1,-2.5e3,\"x\\u00e9\\ud83d\\ude00\"],\"b\":{}}\n").unwrap();
+        let Value::Object(members) = value else {
+            panic!("an object")
+        };
         assert_eq!(
             members[0].1,
             Value::Array(vec![
@@ -370,7 +383,12 @@ mod tests {
             b"// c\n{}",
             b"",
         ] {
-            assert_eq!(rule(body), Rule::JsonSyntax, "{:?}", String::from_utf8_lossy(body));
+            assert_eq!(
+                rule(body),
+                Rule::JsonSyntax,
+                "{:?}",
+                String::from_utf8_lossy(body)
+            );
         }
         assert_eq!(rule(b"{\"a\":1,\"a\":1}"), Rule::JsonDuplicate);
         assert_eq!(rule(b"{\"a\":1,\"\\u0061\":1}"), Rule::JsonDuplicate);

@@ -32,18 +32,18 @@ parsed_text! {
 
 parsed_text! {
     /// A name for a new or renamed container.
-    ContainerName, |text| fresh(text, &["create", "json", "prune"])
+    ContainerName, |text| fresh(text, 2, &["create", "json", "prune"])
 }
 
 parsed_text! {
     /// A name for a new network. The names of the engine's own networks and modes are not free.
     NetworkName,
-    |text| fresh(text, &["bridge", "container", "create", "default", "host", "ingress", "nat", "none", "prune"])
+    |text| fresh(text, 1, &["bridge", "container", "create", "default", "host", "ingress", "nat", "none", "prune"])
 }
 
 parsed_text! {
     /// A name for a new volume.
-    VolumeName, |text| fresh(text, &["create", "prune"])
+    VolumeName, |text| fresh(text, 2, &["create", "prune"])
 }
 
 parsed_text! {
@@ -53,8 +53,13 @@ parsed_text! {
 }
 
 fn plain(text: &str, shortest: usize) -> Result<(), Refusal> {
-    let letters = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let letters = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    let first = text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
     if letters && first && (shortest..=255).contains(&text.len()) {
         return Ok(());
     }
@@ -73,24 +78,33 @@ fn network_ref(text: &str) -> Result<(), Refusal> {
     if modes.iter().any(|mode| mode.eq_ignore_ascii_case(text)) {
         return Err(Refusal::new(
             Rule::NameReserved,
-            format!("{} is the engine's own network; make one of your own", quote(text)),
+            format!(
+                "{} is the engine's own network; make one of your own",
+                quote(text)
+            ),
         ));
     }
     Ok(())
 }
 
-fn fresh(text: &str, reserved: &[&str]) -> Result<(), Refusal> {
-    plain(text, 2)?;
+fn fresh(text: &str, shortest: usize, reserved: &[&str]) -> Result<(), Refusal> {
+    plain(text, shortest)?;
     if is_hex_id(text) {
         return Err(Refusal::new(
             Rule::NameHex,
-            format!("{} could be the id of another object; choose a name that is not all hex digits", quote(text)),
+            format!(
+                "{} could be the id of another object; choose a name that is not all hex digits",
+                quote(text)
+            ),
         ));
     }
     if reserved.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return Err(Refusal::new(
             Rule::NameReserved,
-            format!("{} is a route or a mode of the engine; choose another name", quote(text)),
+            format!(
+                "{} is a route or a mode of the engine; choose another name",
+                quote(text)
+            ),
         ));
     }
     Ok(())
@@ -106,18 +120,29 @@ fn exec_id(text: &str) -> Result<(), Refusal> {
     if text.len() == 64 && text.bytes().all(hex) {
         return Ok(());
     }
-    Err(Refusal::new(Rule::Name, format!("{} is no exec id of 64 hex digits", quote(text))))
+    Err(Refusal::new(
+        Rule::Name,
+        format!("{} is no exec id of 64 hex digits", quote(text)),
+    ))
 }
 
 fn hostname(text: &str) -> Result<(), Refusal> {
     let label = |label: &str| {
-        let letters = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        letters && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+        let letters = label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        letters
+            && (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     if text.len() <= 253 && text.split('.').all(label) {
         return Ok(());
     }
-    Err(Refusal::new(Rule::Name, format!("{} is no host name", quote(text))))
+    Err(Refusal::new(
+        Rule::Name,
+        format!("{} is no host name", quote(text)),
+    ))
 }
 
 #[cfg(test)]
@@ -129,8 +154,23 @@ mod tests {
         for text in ["web", "a", "comp_web_1", "4f2a", &"f".repeat(64)] {
             assert!(ContainerRef::parse(text).is_ok(), "{text}");
         }
-        for text in ["", "-a", "_ping", "a/b", "a%2fb", "..", "é", "a b", "a\n", &"x".repeat(256)] {
-            assert_eq!(ContainerRef::parse(text).unwrap_err().rule, Rule::Name, "{text}");
+        for text in [
+            "",
+            "-a",
+            "_ping",
+            "a/b",
+            "a%2fb",
+            "..",
+            "é",
+            "a b",
+            "a\n",
+            &"x".repeat(256),
+        ] {
+            assert_eq!(
+                ContainerRef::parse(text).unwrap_err().rule,
+                Rule::Name,
+                "{text}"
+            );
         }
     }
 
@@ -142,8 +182,14 @@ mod tests {
             assert_eq!(ContainerName::parse(hex).unwrap_err().rule, Rule::NameHex);
             assert_eq!(VolumeName::parse(hex).unwrap_err().rule, Rule::NameHex);
         }
-        assert_eq!(ContainerName::parse("json").unwrap_err().rule, Rule::NameReserved);
-        assert_eq!(NetworkName::parse("Host").unwrap_err().rule, Rule::NameReserved);
+        assert_eq!(
+            ContainerName::parse("json").unwrap_err().rule,
+            Rule::NameReserved
+        );
+        assert_eq!(
+            NetworkName::parse("Host").unwrap_err().rule,
+            Rule::NameReserved
+        );
         assert_eq!(ContainerName::parse("_ping").unwrap_err().rule, Rule::Name);
     }
 

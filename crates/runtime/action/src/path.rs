@@ -32,10 +32,15 @@ impl ContainerPath {
     /// A path that is relative, climbs, is too long or holds control characters.
     pub fn normal(text: &str, rule: Rule) -> Result<Self, Refusal> {
         if !text.starts_with('/') {
-            return Err(Refusal::new(rule, format!("{} is not absolute", quote(text))));
+            return Err(Refusal::new(
+                rule,
+                format!("{} is not absolute", quote(text)),
+            ));
         }
-        let kept: Vec<&str> =
-            text.split('/').filter(|segment| !segment.is_empty() && *segment != ".").collect();
+        let kept: Vec<&str> = text
+            .split('/')
+            .filter(|segment| !segment.is_empty() && *segment != ".")
+            .collect();
         let path = format!("/{}", kept.join("/"));
         normal_form(&path, rule).map(|()| Self(path))
     }
@@ -91,12 +96,19 @@ fn normal_form(text: &str, rule: Rule) -> Result<(), Refusal> {
     } else if text.contains(':') {
         // The engine cuts `-v` at colons, so a colon in a path could begin another member.
         "holds `:`"
-    } else if text != "/" && text[1..].split('/').any(|part| matches!(part, "" | "." | "..")) {
+    } else if text != "/"
+        && text[1..]
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."))
+    {
         "is not in its one spelling: no `.`, `..`, empty or trailing segment"
     } else {
         return Ok(());
     };
-    Err(Refusal::new(rule, format!("the path {} {why}", quote(text))))
+    Err(Refusal::new(
+        rule,
+        format!("the path {} {why}", quote(text)),
+    ))
 }
 
 fn archive_path(text: &str) -> Result<(), Refusal> {
@@ -111,7 +123,10 @@ fn archive_path(text: &str) -> Result<(), Refusal> {
     } else {
         return Ok(());
     };
-    Err(Refusal::new(Rule::ArchivePath, format!("the path {} {why}", quote(text))))
+    Err(Refusal::new(
+        Rule::ArchivePath,
+        format!("the path {} {why}", quote(text)),
+    ))
 }
 
 #[cfg(test)]
@@ -124,13 +139,24 @@ mod tests {
         assert_eq!(normal("/app//./x/").unwrap(), "/app/x");
         assert_eq!(normal("/").unwrap(), "/");
         for text in ["app", "/a/../proc", "", "/a\nb", "/a:/b"] {
-            assert_eq!(normal(text).unwrap_err().rule, Rule::WorkingDirectory, "{text}");
+            assert_eq!(
+                normal(text).unwrap_err().rule,
+                Rule::WorkingDirectory,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn system_paths_are_seen_in_any_spelling() {
-        for text in ["/proc", "//proc/self/fd/8", "/x/../proc", "/./sys", "proc/1", "/dev/../dev/sda"] {
+        for text in [
+            "/proc",
+            "//proc/self/fd/8",
+            "/x/../proc",
+            "/./sys",
+            "proc/1",
+            "/dev/../dev/sda",
+        ] {
             assert!(is_system(text), "{text}");
         }
         for text in ["/process", "/srv/proc", "/", "/proc/../app"] {
@@ -147,7 +173,11 @@ mod tests {
         assert!(!path("/srv/builds").contains(&path("/srv")));
         assert!(path("/").contains(&path("/srv")));
         for text in ["//", "/srv/", "/a/./b", "/a/../b", "srv"] {
-            assert_eq!(HostPath::parse(text).unwrap_err().rule, Rule::HostPath, "{text}");
+            assert_eq!(
+                HostPath::parse(text).unwrap_err().rule,
+                Rule::HostPath,
+                "{text}"
+            );
         }
     }
 
@@ -156,8 +186,19 @@ mod tests {
         for text in ["/app/.", "/app/", "app/out.txt", "/"] {
             assert_eq!(ArchivePath::parse(text).unwrap().as_str(), text);
         }
-        for text in ["../../etc", "/a/../../x", "/proc/1/environ", "proc/1", "", "/./proc/self/fd"] {
-            assert_eq!(ArchivePath::parse(text).unwrap_err().rule, Rule::ArchivePath, "{text}");
+        for text in [
+            "../../etc",
+            "/a/../../x",
+            "/proc/1/environ",
+            "proc/1",
+            "",
+            "/./proc/self/fd",
+        ] {
+            assert_eq!(
+                ArchivePath::parse(text).unwrap_err().rule,
+                Rule::ArchivePath,
+                "{text}"
+            );
         }
     }
 }

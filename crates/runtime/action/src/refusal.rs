@@ -153,7 +153,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal by `rule` for `reason`, without a field yet.
     pub fn new(rule: Rule, reason: impl Into<String>) -> Self {
-        Self { rule, field: None, reason: reason.into() }
+        Self {
+            rule,
+            field: None,
+            reason: reason.into(),
+        }
     }
 
     /// Names the field at fault, unless an inner reader has named it more exactly.
@@ -224,7 +228,12 @@ mod tests {
 
     #[test]
     fn the_innermost_field_is_kept() {
-        let refusal = Refusal::new(Rule::HostPath, "it is the host").at("Binds[1]").at("HostConfig");
-        assert_eq!(refusal.to_string(), "refused by rule mount.host-path: Binds[1]: it is the host");
+        let refusal = Refusal::new(Rule::HostPath, "it is the host")
+            .at("Binds[1]")
+            .at("HostConfig");
+        assert_eq!(
+            refusal.to_string(),
+            "refused by rule mount.host-path: Binds[1]: it is the host"
+        );
     }
 }

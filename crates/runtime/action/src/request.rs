@@ -52,7 +52,12 @@ impl Routed<'_> {
     /// # Errors
     /// The first rule that refuses it.
     pub fn action(self, body: &[u8]) -> Result<Action, Refusal> {
-        let Route { name, keys, body: kind, action } = self.route;
+        let Route {
+            name,
+            keys,
+            body: kind,
+            action,
+        } = self.route;
         let query = Query::parse(self.query, keys)?;
         match kind {
             BodyKind::None | BodyKind::Hijack => empty(body, keys)?,
@@ -90,7 +95,12 @@ impl<'a> Route<'a> {
         keys: &'static [&'static str],
         action: fn(Call<'_>) -> Result<Action, Refusal>,
     ) -> Self {
-        Self { name: "", keys, body: BodyKind::None, action }
+        Self {
+            name: "",
+            keys,
+            body: BodyKind::None,
+            action,
+        }
     }
 
     /// A route with a name in its path and without a body.
@@ -99,7 +109,12 @@ impl<'a> Route<'a> {
         keys: &'static [&'static str],
         action: fn(Call<'_>) -> Result<Action, Refusal>,
     ) -> Self {
-        Self { name, keys, body: BodyKind::None, action }
+        Self {
+            name,
+            keys,
+            body: BodyKind::None,
+            action,
+        }
     }
 
     /// The same route with a body.
@@ -183,14 +198,19 @@ const OVERRIDES: &[&str] = &[
 /// (`X-Forwarded-For`, `Authz-User`, `X-Registry-Auth`) are dropped with the rest.
 fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusal> {
     let all = |name: &'static str| {
-        headers.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+        headers
+            .iter()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
     };
     if let Some(name) = SINGLE.iter().find(|name| all(name).count() > 1) {
         return Err(Refusal::new(Rule::Header, "it is given twice").at(format!("header `{name}`")));
     }
     if let Some(name) = OVERRIDES.iter().find(|name| all(name).count() > 0) {
-        return Err(Refusal::new(Rule::Header, "it would stand for another method or path; leave it out")
-            .at(format!("header `{name}`")));
+        return Err(Refusal::new(
+            Rule::Header,
+            "it would stand for another method or path; leave it out",
+        )
+        .at(format!("header `{name}`")));
     }
     let value = |name: &'static str| all(name).next().map(|(_, value)| *value);
     let is_json = matches!(body, BodyKind::Json | BodyKind::JsonThenHijack);
@@ -199,21 +219,36 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
         let text = String::from_utf8_lossy(content_type);
         let media_type = text.split(';').next().unwrap_or_default().trim();
         let form = ["application/x-www-form-urlencoded", "multipart/form-data"];
-        if form.iter().any(|form| media_type.eq_ignore_ascii_case(form)) {
+        if form
+            .iter()
+            .any(|form| media_type.eq_ignore_ascii_case(form))
+        {
             return Err(Refusal::new(
                 Rule::FormBody,
                 "the engine lets a form body override the query; send none, or JSON",
             ));
         }
-        let json = ["application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"];
-        let tar = ["application/x-tar", "application/tar", "application/octet-stream"];
+        let json = [
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;charset=utf-8",
+        ];
+        let tar = [
+            "application/x-tar",
+            "application/tar",
+            "application/octet-stream",
+        ];
         let fits = match body {
             BodyKind::None | BodyKind::Hijack => true,
             BodyKind::Json | BodyKind::JsonThenHijack => json.contains(&&*text),
             BodyKind::Archive => tar.contains(&&*text),
         };
         if !fits {
-            let due = if is_json { "application/json" } else { "application/x-tar" };
+            let due = if is_json {
+                "application/json"
+            } else {
+                "application/x-tar"
+            };
             return Err(Refusal::new(
                 Rule::ContentType,
                 format!("{} is not `{due}`", quote(&text)),
@@ -221,20 +256,26 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
             .at("header `content-type`"));
         }
     } else if is_json {
-        return Err(Refusal::new(Rule::ContentType, "`application/json` is expected")
-            .at("header `content-type`"));
+        return Err(
+            Refusal::new(Rule::ContentType, "`application/json` is expected")
+                .at("header `content-type`"),
+        );
     }
     if value("content-encoding").is_some_and(|value| value != b"identity") {
-        return Err(Refusal::new(Rule::ContentType, "a coded body is not read; send it plain")
-            .at("header `content-encoding`"));
+        return Err(
+            Refusal::new(Rule::ContentType, "a coded body is not read; send it plain")
+                .at("header `content-encoding`"),
+        );
     }
     if value("expect").is_some() && body != BodyKind::Archive {
-        return Err(Refusal::new(Rule::Transfer, "the body is due at once")
-            .at("header `expect`"));
+        return Err(Refusal::new(Rule::Transfer, "the body is due at once").at("header `expect`"));
     }
     if body == BodyKind::Json && value("transfer-encoding").is_some() {
-        return Err(Refusal::new(Rule::Transfer, "a JSON body comes with its length, not in chunks")
-            .at("header `transfer-encoding`"));
+        return Err(Refusal::new(
+            Rule::Transfer,
+            "a JSON body comes with its length, not in chunks",
+        )
+        .at("header `transfer-encoding`"));
     }
     Ok(())
 }
@@ -247,7 +288,10 @@ fn empty(body: &[u8], keys: &[&str]) -> Result<(), Refusal> {
     let fail = |what: String| Err(Refusal::new(Rule::Body, what));
     match Value::parse(body)? {
         Value::Null => Ok(()),
-        Value::Object(members) => match members.iter().find(|(name, _)| !keys.contains(&name.as_str())) {
+        Value::Object(members) => match members
+            .iter()
+            .find(|(name, _)| !keys.contains(&name.as_str()))
+        {
             None => Ok(()),
             Some((name, _)) => fail(format!("no body is due here, and it holds {}", quote(name))),
         },
@@ -260,7 +304,9 @@ mod tests {
     use super::*;
 
     fn rule(headers: &[(&str, &[u8])], body: BodyKind) -> Option<Rule> {
-        check_headers(headers, body).err().map(|refusal| refusal.rule)
+        check_headers(headers, body)
+            .err()
+            .map(|refusal| refusal.rule)
     }
 
     #[test]
@@ -268,22 +314,43 @@ mod tests {
         let json: (&str, &[u8]) = ("Content-Type", b"application/json");
         assert_eq!(rule(&[json], BodyKind::Json), None);
         assert_eq!(rule(&[], BodyKind::Json), Some(Rule::ContentType));
-        for value in [&b"APPLICATION/JSON"[..], b"text/plain", b"application/json;x=y"] {
-            assert_eq!(rule(&[("content-type", value)], BodyKind::Json), Some(Rule::ContentType));
+        for value in [
+            &b"APPLICATION/JSON"[..],
+            b"text/plain",
+            b"application/json;x=y",
+        ] {
+            assert_eq!(
+                rule(&[("content-type", value)], BodyKind::Json),
+                Some(Rule::ContentType)
+            );
         }
         let beside = |name, value| rule(&[json, (name, value)], BodyKind::Json);
         assert_eq!(beside("Content-Encoding", b"gzip"), Some(Rule::ContentType));
-        assert_eq!(beside("Transfer-Encoding", b"chunked"), Some(Rule::Transfer));
+        assert_eq!(
+            beside("Transfer-Encoding", b"chunked"),
+            Some(Rule::Transfer)
+        );
         assert_eq!(beside("Expect", b"100-continue"), Some(Rule::Transfer));
-        assert_eq!(beside("content-TYPE", b"application/json"), Some(Rule::Header));
+        assert_eq!(
+            beside("content-TYPE", b"application/json"),
+            Some(Rule::Header)
+        );
         assert_eq!(beside("X-HTTP-Method-Override", b"GET"), Some(Rule::Header));
         assert_eq!(beside("X-Forwarded-For", b"1.2.3.4"), None);
     }
 
     #[test]
     fn a_form_is_refused_wherever_it_comes() {
-        for kind in [BodyKind::None, BodyKind::Json, BodyKind::Archive, BodyKind::Hijack] {
-            for value in [&b"application/x-www-form-urlencoded"[..], b"Multipart/Form-Data; boundary=x"] {
+        for kind in [
+            BodyKind::None,
+            BodyKind::Json,
+            BodyKind::Archive,
+            BodyKind::Hijack,
+        ] {
+            for value in [
+                &b"application/x-www-form-urlencoded"[..],
+                b"Multipart/Form-Data; boundary=x",
+            ] {
                 assert_eq!(rule(&[("content-type", value)], kind), Some(Rule::FormBody));
             }
         }
@@ -294,7 +361,10 @@ mod tests {
         assert!(empty(b"", &[]).is_ok());
         assert!(empty(b"{}", &[]).is_ok());
         assert!(empty(b"{\"t\":5}", &["t"]).is_ok());
-        assert_eq!(empty(b"{\"Privileged\":true}", &["t"]).unwrap_err().rule, Rule::Body);
+        assert_eq!(
+            empty(b"{\"Privileged\":true}", &["t"]).unwrap_err().rule,
+            Rule::Body
+        );
         assert_eq!(empty(b"[]", &[]).unwrap_err().rule, Rule::Body);
     }
 }

@@ -36,7 +36,10 @@ pub fn route<'a>(head: Head<'a>) -> Result<Routed<'a>, Refusal> {
         Some(route) => route.accept(head, target.query),
         None => Err(Refusal::new(
             Rule::Route,
-            format!("{} is no action here", quote(&format!("{} {}", head.method, target.path))),
+            format!(
+                "{} is no action here",
+                quote(&format!("{} {}", head.method, target.path))
+            ),
         )),
     }
 }

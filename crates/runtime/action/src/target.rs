@@ -32,15 +32,19 @@ impl<'a> Target<'a> {
         }
         let rest = &target.path[1 + first.len()..];
         if rest == "/libpod" || rest.starts_with("/libpod/") {
-            return Ok(Self { path: rest, ..target });
+            return Ok(Self {
+                path: rest,
+                ..target
+            });
         }
-        let minor = first.strip_prefix("v1.").filter(|minor| {
-            minor.len() == 2 && minor.bytes().all(|digit| digit.is_ascii_digit())
-        });
+        let minor = first
+            .strip_prefix("v1.")
+            .filter(|minor| minor.len() == 2 && minor.bytes().all(|digit| digit.is_ascii_digit()));
         match minor.and_then(|minor| minor.parse::<u16>().ok()) {
-            Some(minor) if minor >= OLDEST_MINOR && !rest.is_empty() => {
-                Ok(Self { path: rest, ..target })
-            }
+            Some(minor) if minor >= OLDEST_MINOR && !rest.is_empty() => Ok(Self {
+                path: rest,
+                ..target
+            }),
             _ => Err(Refusal::new(
                 Rule::Version,
                 format!(
@@ -58,13 +62,19 @@ impl<'a> Target<'a> {
         if raw.len() > MAX_TARGET {
             return Err(Refusal::new(
                 Rule::BodySize,
-                format!("the target has {} bytes, more than the {MAX_TARGET} allowed", raw.len()),
+                format!(
+                    "the target has {} bytes, more than the {MAX_TARGET} allowed",
+                    raw.len()
+                ),
             ));
         }
         if !raw.starts_with('/') {
             return fail("is not a path; the absolute form and `*` name no action");
         }
-        if let Some(bad) = raw.chars().find(|letter| !letter.is_ascii_graphic() || *letter == '#') {
+        if let Some(bad) = raw
+            .chars()
+            .find(|letter| !letter.is_ascii_graphic() || *letter == '#')
+        {
             return fail(&format!("holds {}", quote(&bad.to_string())));
         }
         let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
@@ -74,7 +84,10 @@ impl<'a> Target<'a> {
         if path[1..].split('/').any(str::is_empty) {
             return fail("has an empty segment");
         }
-        if path.split('/').any(|segment| segment == "." || segment == "..") {
+        if path
+            .split('/')
+            .any(|segment| segment == "." || segment == "..")
+        {
             return fail("has a dot segment");
         }
         let target = Self { path, query };
@@ -87,7 +100,10 @@ impl<'a> Target<'a> {
                 }
                 _ => path,
             };
-            if !["/images/", "/networks/"].iter().any(|prefix| after_version.starts_with(prefix)) {
+            if !["/images/", "/networks/"]
+                .iter()
+                .any(|prefix| after_version.starts_with(prefix))
+            {
                 return fail("holds `%`; only names of images and networks may be encoded");
             }
         }
@@ -99,7 +115,10 @@ impl<'a> Target<'a> {
 /// UTF-8 or holds a NUL afterwards, is refused.
 pub(crate) fn decode(text: &str, plus: bool) -> Result<String, Refusal> {
     let fail = || {
-        Refusal::new(Rule::QuerySyntax, format!("{} cannot be decoded in one way", quote(text)))
+        Refusal::new(
+            Rule::QuerySyntax,
+            format!("{} cannot be decoded in one way", quote(text)),
+        )
     };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -118,7 +137,11 @@ pub(crate) fn decode(text: &str, plus: bool) -> Result<String, Refusal> {
         });
     }
     let decoded = String::from_utf8(bytes).map_err(|_| fail())?;
-    if decoded.contains('\0') { Err(fail()) } else { Ok(decoded) }
+    if decoded.contains('\0') {
+        Err(fail())
+    } else {
+        Ok(decoded)
+    }
 }
 
 /// Percent-encodes a query value: everything but the unreserved characters of RFC 3986 §2.3.
@@ -182,7 +205,10 @@ impl Query {
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Result<Option<T>, Refusal> {
-        self.text(key).map(parse).transpose().map_err(|refusal| refusal.at(format!("query `{key}`")))
+        self.text(key)
+            .map(parse)
+            .transpose()
+            .map_err(|refusal| refusal.at(format!("query `{key}`")))
     }
 
     /// A value that must be there.
@@ -192,7 +218,10 @@ impl Query {
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         self.parsed(key, parse)?.ok_or_else(|| {
-            Refusal::new(Rule::QueryValue, format!("the query key `{key}` is missing"))
+            Refusal::new(
+                Rule::QueryValue,
+                format!("the query key `{key}` is missing"),
+            )
         })
     }
 
@@ -212,15 +241,24 @@ impl Query {
         range: std::ops::RangeInclusive<i64>,
     ) -> Result<Option<i64>, Refusal> {
         self.parsed(key, |text| {
-            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                value(text, &format!("a number from {} to {}", range.start(), range.end()))
-            })
+            text.parse()
+                .ok()
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| {
+                    value(
+                        text,
+                        &format!("a number from {} to {}", range.start(), range.end()),
+                    )
+                })
         })
     }
 }
 
 fn value(text: &str, expected: &str) -> Refusal {
-    Refusal::new(Rule::QueryValue, format!("{} is not {expected}", quote(text)))
+    Refusal::new(
+        Rule::QueryValue,
+        format!("{} is not {expected}", quote(text)),
+    )
 }
 
 #[cfg(test)]
@@ -249,19 +287,32 @@ mod tests {
             "/containers/\u{e9}/json",
             "/containers/a b/json",
         ] {
-            assert_eq!(Target::versioned(raw).unwrap_err().rule, Rule::Target, "{raw}");
+            assert_eq!(
+                Target::versioned(raw).unwrap_err().rule,
+                Rule::Target,
+                "{raw}"
+            );
         }
     }
 
     #[test]
     fn a_version_has_one_spelling() {
-        for version in
-            ["v1.41.", "v01.41", "v1.041", "v1.41.0", "V1.41", "v1.40", "v1.12", "v2.0", "v1.100", "v1"]
-        {
+        for version in [
+            "v1.41.", "v01.41", "v1.041", "v1.41.0", "V1.41", "v1.40", "v1.12", "v2.0", "v1.100",
+            "v1",
+        ] {
             let raw = format!("/{version}/containers/json");
-            assert_eq!(Target::versioned(&raw).unwrap_err().rule, Rule::Version, "{raw}");
+            assert_eq!(
+                Target::versioned(&raw).unwrap_err().rule,
+                Rule::Version,
+                "{raw}"
+            );
         }
-        for raw in ["/containers/json", "/v1.41/containers/json", "/v1.51/containers/json?all=1"] {
+        for raw in [
+            "/containers/json",
+            "/v1.41/containers/json",
+            "/v1.51/containers/json?all=1",
+        ] {
             assert_eq!(Target::versioned(raw).unwrap().path, "/containers/json");
         }
         assert_eq!(Target::versioned("/v1.41").unwrap_err().rule, Rule::Version);

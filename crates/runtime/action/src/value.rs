@@ -239,7 +239,9 @@ impl UserSpec {
     /// Whether user or group is root by name or number.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.as_str().split(':').any(|part| matches!(part, "0" | "root"))
+        self.as_str()
+            .split(':')
+            .any(|part| matches!(part, "0" | "root"))
     }
 }
 
@@ -255,8 +257,13 @@ fn user_spec(text: &str) -> Result<(), Refusal> {
             let plain = part == "0" || !part.starts_with('0');
             return plain && part.parse::<i32>().is_ok();
         }
-        let letters = part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-        let first = part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        let letters = part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let first = part
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         letters && first && part.len() <= 64
     };
     if text.split(':').count() <= 2 && text.split(':').all(part) {
@@ -264,15 +271,19 @@ fn user_spec(text: &str) -> Result<(), Refusal> {
     }
     Err(Refusal::new(
         Rule::RootUser,
-        format!("{} is no `user[:group]` in plain spelling, and other spellings can mean root", quote(text)),
+        format!(
+            "{} is no `user[:group]` in plain spelling, and other spellings can mean root",
+            quote(text)
+        ),
     ))
 }
 
 fn signal(text: &str) -> Result<(), Refusal> {
     const NAMES: &[&str] = &[
-        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-        "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
-        "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
+        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT",
+        "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM",
+        "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+        "RTMIN", "RTMAX",
     ];
     let number = |text: &str, range: std::ops::RangeInclusive<u8>| {
         !text.starts_with('0')
@@ -290,9 +301,10 @@ fn signal(text: &str) -> Result<(), Refusal> {
 
 fn process_columns(text: &str) -> Result<(), Refusal> {
     const COLUMNS: &[&str] = &[
-        "args", "cmd", "comm", "command", "cputime", "etime", "euser", "gid", "group", "lstart", "nice",
-        "ni", "nlwp", "pcpu", "%cpu", "pgid", "pid", "pmem", "%mem", "ppid", "pri", "rss", "ruser", "sid",
-        "size", "start", "stat", "state", "stime", "s", "time", "tty", "uid", "user", "vsz",
+        "args", "cmd", "comm", "command", "cputime", "etime", "euser", "gid", "group", "lstart",
+        "nice", "ni", "nlwp", "pcpu", "%cpu", "pgid", "pid", "pmem", "%mem", "ppid", "pri", "rss",
+        "ruser", "sid", "size", "start", "stat", "state", "stime", "s", "time", "tty", "uid",
+        "user", "vsz",
     ];
     let columns = text
         .strip_prefix("-o ")
@@ -308,7 +320,10 @@ fn process_columns(text: &str) -> Result<(), Refusal> {
     }
     Err(Refusal::new(
         Rule::ProcessColumns,
-        format!("{} are no arguments that `ps` may have on the host; write `-ef`, `aux`, or `-o` with columns", quote(text)),
+        format!(
+            "{} are no arguments that `ps` may have on the host; write `-ef`, `aux`, or `-o` with columns",
+            quote(text)
+        ),
     ))
 }
 
@@ -326,13 +341,31 @@ mod tests {
 
     #[test]
     fn a_user_has_one_spelling_and_root_is_seen_in_both_parts() {
-        for (text, root) in
-            [("1000:1000", false), ("app", false), ("0", true), ("root", true), ("1000:0", true)]
-        {
+        for (text, root) in [
+            ("1000:1000", false),
+            ("app", false),
+            ("0", true),
+            ("root", true),
+            ("1000:0", true),
+        ] {
             assert_eq!(UserSpec::parse(text).unwrap().is_root(), root, "{text}");
         }
-        for text in ["+0", "00", "-1", "", ":0", "0:", "a:b:c", "4294967296", "ro\not"] {
-            assert_eq!(UserSpec::parse(text).unwrap_err().rule, Rule::RootUser, "{text}");
+        for text in [
+            "+0",
+            "00",
+            "-1",
+            "",
+            ":0",
+            "0:",
+            "a:b:c",
+            "4294967296",
+            "ro\not",
+        ] {
+            assert_eq!(
+                UserSpec::parse(text).unwrap_err().rule,
+                Rule::RootUser,
+                "{text}"
+            );
         }
     }
 
@@ -341,7 +374,9 @@ mod tests {
         for text in ["SIGTERM", "HUP", "9", "64", "SIGRTMIN+3", "RTMAX-15"] {
             assert!(Signal::parse(text).is_ok(), "{text}");
         }
-        for text in ["0", "65", "-9", "09", "sigterm", "SIG", "RTMIN+16", "TERM;x", "SIG9"] {
+        for text in [
+            "0", "65", "-9", "09", "sigterm", "SIG", "RTMIN+16", "TERM;x", "SIG9",
+        ] {
             assert!(Signal::parse(text).is_err(), "{text}");
         }
     }
@@ -349,7 +384,10 @@ mod tests {
     #[test]
     fn ports_have_one_spelling() {
         assert_eq!(Port::parse("80").unwrap().to_string(), "80/tcp");
-        assert_eq!(PortRange::parse("8000-8010").unwrap().to_string(), "8000-8010");
+        assert_eq!(
+            PortRange::parse("8000-8010").unwrap().to_string(),
+            "8000-8010"
+        );
         for text in ["0", "080", "65536", "+80", "80/icmp", "80/TCP", "80-90"] {
             assert!(Port::parse(text).is_err(), "{text}");
         }
@@ -361,8 +399,18 @@ mod tests {
         for text in ["-ef", "aux", "-o pid,comm", "-eo pid,args"] {
             assert!(ProcessColumns::parse(text).is_ok(), "{text}");
         }
-        for text in ["eww", "-o pid,args -C dockerd", "auxe", "-o pid,environ", "-o pid --pid 1"] {
-            assert_eq!(ProcessColumns::parse(text).unwrap_err().rule, Rule::ProcessColumns, "{text}");
+        for text in [
+            "eww",
+            "-o pid,args -C dockerd",
+            "auxe",
+            "-o pid,environ",
+            "-o pid --pid 1",
+        ] {
+            assert_eq!(
+                ProcessColumns::parse(text).unwrap_err().rule,
+                Rule::ProcessColumns,
+                "{text}"
+            );
         }
     }
 

@@ -162,7 +162,11 @@ mod tests {
         let ids: HashSet<_> = ActionKind::ALL.iter().map(|kind| kind.id()).collect();
         assert_eq!(ids.len(), ActionKind::ALL.len());
         for kind in ActionKind::ALL {
-            assert_eq!(kind.id().starts_with("exec."), kind.scope() == "containers:exec", "{kind:?}");
+            assert_eq!(
+                kind.id().starts_with("exec."),
+                kind.scope() == "containers:exec",
+                "{kind:?}"
+            );
         }
     }
 }

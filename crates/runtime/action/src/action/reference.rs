@@ -65,7 +65,10 @@ impl Action {
             | Action::ContainerList(_)
             | Action::ContainerPrune { filters: _ }
             | Action::ImageList(_)
-            | Action::ImagePull { image: _, platform: _ }
+            | Action::ImagePull {
+                image: _,
+                platform: _,
+            }
             | Action::NetworkList { filters: _ }
             | Action::NetworkCreate(_)
             | Action::NetworkPrune { filters: _ }
@@ -75,17 +78,43 @@ impl Action {
 
             Action::ContainerInspect { container, size: _ }
             | Action::ContainerChanges { container }
-            | Action::ContainerStats { container, stream: _, one_shot: _ }
-            | Action::ContainerTop { container, columns: _ }
-            | Action::ContainerWait { container, condition: _ }
-            | Action::ContainerStart { container, detach_keys: _ }
-            | Action::ContainerStop { container, timeout: _ }
-            | Action::ContainerRestart { container, timeout: _ }
-            | Action::ContainerKill { container, signal: _ }
+            | Action::ContainerStats {
+                container,
+                stream: _,
+                one_shot: _,
+            }
+            | Action::ContainerTop {
+                container,
+                columns: _,
+            }
+            | Action::ContainerWait {
+                container,
+                condition: _,
+            }
+            | Action::ContainerStart {
+                container,
+                detach_keys: _,
+            }
+            | Action::ContainerStop {
+                container,
+                timeout: _,
+            }
+            | Action::ContainerRestart {
+                container,
+                timeout: _,
+            }
+            | Action::ContainerKill {
+                container,
+                signal: _,
+            }
             | Action::ContainerPause { container }
             | Action::ContainerUnpause { container }
             | Action::ContainerRename { container, name: _ }
-            | Action::ContainerRemove { container, force: _, volumes: _ }
+            | Action::ContainerRemove {
+                container,
+                force: _,
+                volumes: _,
+            }
             | Action::ContainerResize { container, size: _ }
             | Action::ContainerCopyOut { container, path: _ }
             | Action::ContainerPathStat { container, path: _ }
@@ -100,23 +129,45 @@ impl Action {
             Action::ContainerAttach(query) => vec![ReferenceMut::Container(&mut query.container)],
             Action::ContainerCreate(create) => of_create(create),
 
-            Action::ExecStart { exec, detach: _, tty: _ }
+            Action::ExecStart {
+                exec,
+                detach: _,
+                tty: _,
+            }
             | Action::ExecInspect { exec }
             | Action::ExecResize { exec, size: _ } => vec![ReferenceMut::Exec(exec)],
 
             Action::ImageInspect { image }
             | Action::ImageHistory { image }
             | Action::ImageTag { image, target: _ }
-            | Action::ImageRemove { image, force: _, no_prune: _ } => {
+            | Action::ImageRemove {
+                image,
+                force: _,
+                no_prune: _,
+            } => {
                 vec![ReferenceMut::Image(image)]
             }
 
             Action::NetworkInspect { network } | Action::NetworkRemove { network } => {
                 vec![ReferenceMut::Network(network)]
             }
-            Action::NetworkConnect { container, endpoint: Endpoint { network, aliases: _ } }
-            | Action::NetworkDisconnect { network, container, force: _ } => {
-                vec![ReferenceMut::Network(network), ReferenceMut::Container(container)]
+            Action::NetworkConnect {
+                container,
+                endpoint:
+                    Endpoint {
+                        network,
+                        aliases: _,
+                    },
+            }
+            | Action::NetworkDisconnect {
+                network,
+                container,
+                force: _,
+            } => {
+                vec![
+                    ReferenceMut::Network(network),
+                    ReferenceMut::Container(container),
+                ]
             }
 
             Action::VolumeInspect { volume } | Action::VolumeRemove { volume, force: _ } => {
@@ -140,7 +191,12 @@ fn of_create(create: &mut ContainerCreate) -> Vec<ReferenceMut<'_>> {
         lifecycle: _,
     } = create;
     let binds = storage.binds.iter_mut().filter_map(|bind| {
-        let Bind { source, target: _, read_only: _, no_copy: _ } = bind;
+        let Bind {
+            source,
+            target: _,
+            read_only: _,
+            no_copy: _,
+        } = bind;
         match source {
             BindSource::Volume(volume) => Some(ReferenceMut::Volume(volume)),
             BindSource::Host(_) => None,
@@ -155,7 +211,15 @@ fn of_create(create: &mut ContainerCreate) -> Vec<ReferenceMut<'_>> {
         NetworkMode::Network(network) => Some(ReferenceMut::Network(network)),
         NetworkMode::Container(container) => Some(ReferenceMut::Container(container)),
     };
-    let endpoint = network.endpoint.as_mut().map(|it| ReferenceMut::Network(&mut it.network));
+    let endpoint = network
+        .endpoint
+        .as_mut()
+        .map(|it| ReferenceMut::Network(&mut it.network));
     let pid = security.pid_of.as_mut().map(ReferenceMut::Container);
-    binds.chain(mounts).chain(mode).chain(endpoint).chain(pid).collect()
+    binds
+        .chain(mounts)
+        .chain(mode)
+        .chain(endpoint)
+        .chain(pid)
+        .collect()
 }

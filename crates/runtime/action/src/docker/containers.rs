@@ -42,40 +42,70 @@ pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         ("GET", [container, "json"]) => Route::named(container, &["size"], inspect),
         ("GET", [container, "logs"]) => Route::named(
             container,
-            &["stdout", "stderr", "follow", "timestamps", "since", "until", "tail"],
+            &[
+                "stdout",
+                "stderr",
+                "follow",
+                "timestamps",
+                "since",
+                "until",
+                "tail",
+            ],
             logs,
         ),
         ("GET", [container, "changes"]) => Route::named(container, &[], |call| {
-            Ok(Action::ContainerChanges { container: call.container()? })
+            Ok(Action::ContainerChanges {
+                container: call.container()?,
+            })
         }),
         ("GET", [container, "stats"]) => Route::named(container, &["stream", "one-shot"], stats),
         ("GET", [container, "top"]) => Route::named(container, &["ps_args"], top),
         ("POST", [container, "wait"]) => Route::named(container, &["condition"], wait),
         ("POST", [container, "start"]) => {
             // `checkpoint` and `checkpoint-dir` would restore a process from a path of the host.
-            Route::named(container, &["detachKeys", "checkpoint", "checkpoint-dir"], start)
+            Route::named(
+                container,
+                &["detachKeys", "checkpoint", "checkpoint-dir"],
+                start,
+            )
         }
         ("POST", [container, "stop"]) => Route::named(container, &["t", "signal"], |call| {
             let timeout = stop_timeout(&call)?;
-            Ok(Action::ContainerStop { container: call.container()?, timeout })
+            Ok(Action::ContainerStop {
+                container: call.container()?,
+                timeout,
+            })
         }),
         ("POST", [container, "restart"]) => Route::named(container, &["t", "signal"], |call| {
             let timeout = stop_timeout(&call)?;
-            Ok(Action::ContainerRestart { container: call.container()?, timeout })
+            Ok(Action::ContainerRestart {
+                container: call.container()?,
+                timeout,
+            })
         }),
         ("POST", [container, "kill"]) => Route::named(container, &["signal"], |call| {
             let signal = call.query.parsed("signal", Signal::parse)?;
-            Ok(Action::ContainerKill { container: call.container()?, signal })
+            Ok(Action::ContainerKill {
+                container: call.container()?,
+                signal,
+            })
         }),
         ("POST", [container, "pause"]) => Route::named(container, &[], |call| {
-            Ok(Action::ContainerPause { container: call.container()? })
+            Ok(Action::ContainerPause {
+                container: call.container()?,
+            })
         }),
         ("POST", [container, "unpause"]) => Route::named(container, &[], |call| {
-            Ok(Action::ContainerUnpause { container: call.container()? })
+            Ok(Action::ContainerUnpause {
+                container: call.container()?,
+            })
         }),
         ("POST", [container, "rename"]) => Route::named(container, &["name"], |call| {
             let name = call.query.required("name", ContainerName::parse)?;
-            Ok(Action::ContainerRename { container: call.container()?, name })
+            Ok(Action::ContainerRename {
+                container: call.container()?,
+                name,
+            })
         }),
         ("DELETE", [container]) => Route::named(container, &["force", "v", "link"], remove),
         ("POST", [container, "attach"]) => Route::named(
@@ -85,18 +115,27 @@ pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         )
         .with(BodyKind::Hijack),
         ("POST", [container, "resize"]) => Route::named(container, &["h", "w"], |call| {
-            Ok(Action::ContainerResize { container: call.container()?, size: size(&call)? })
+            Ok(Action::ContainerResize {
+                container: call.container()?,
+                size: size(&call)?,
+            })
         }),
         ("POST", [container, "exec"]) => {
             Route::named(container, &[], super::exec::create).with(BodyKind::Json)
         }
         ("GET", [container, "archive"]) => Route::named(container, &["path"], |call| {
             let path = call.query.required("path", ArchivePath::parse)?;
-            Ok(Action::ContainerCopyOut { container: call.container()?, path })
+            Ok(Action::ContainerCopyOut {
+                container: call.container()?,
+                path,
+            })
         }),
         ("HEAD", [container, "archive"]) => Route::named(container, &["path"], |call| {
             let path = call.query.required("path", ArchivePath::parse)?;
-            Ok(Action::ContainerPathStat { container: call.container()?, path })
+            Ok(Action::ContainerPathStat {
+                container: call.container()?,
+                path,
+            })
         }),
         ("PUT", [container, "archive"]) => copy(container),
         _ => return None,
@@ -108,14 +147,18 @@ fn list(call: Call<'_>) -> Result<Action, Refusal> {
     Ok(Action::ContainerList(ContainerListQuery {
         all: call.query.flag("all")?.unwrap_or(false),
         // -1 and 0 are how clients write "all of them".
-        limit: limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0),
+        limit: limit
+            .and_then(|limit| u32::try_from(limit).ok())
+            .filter(|limit| *limit > 0),
         size: call.query.flag("size")?.unwrap_or(false),
         filters: filters(&call, LIST_FILTERS)?,
     }))
 }
 
 fn prune(call: Call<'_>) -> Result<Action, Refusal> {
-    Ok(Action::ContainerPrune { filters: prune_filters(&call)?.of_own()? })
+    Ok(Action::ContainerPrune {
+        filters: prune_filters(&call)?.of_own()?,
+    })
 }
 
 /// Filters of a prune.
@@ -125,7 +168,10 @@ pub(crate) fn prune_filters(call: &Call<'_>) -> Result<Filters, Refusal> {
 
 fn inspect(call: Call<'_>) -> Result<Action, Refusal> {
     let size = call.query.flag("size")?.unwrap_or(false);
-    Ok(Action::ContainerInspect { container: call.container()?, size })
+    Ok(Action::ContainerInspect {
+        container: call.container()?,
+        size,
+    })
 }
 
 fn logs(call: Call<'_>) -> Result<Action, Refusal> {
@@ -156,7 +202,10 @@ fn stats(call: Call<'_>) -> Result<Action, Refusal> {
 
 fn top(call: Call<'_>) -> Result<Action, Refusal> {
     let columns = call.query.parsed("ps_args", ProcessColumns::parse)?;
-    Ok(Action::ContainerTop { container: call.container()?, columns })
+    Ok(Action::ContainerTop {
+        container: call.container()?,
+        columns,
+    })
 }
 
 fn wait(call: Call<'_>) -> Result<Action, Refusal> {
@@ -164,13 +213,24 @@ fn wait(call: Call<'_>) -> Result<Action, Refusal> {
         "not-running" => Ok(WaitCondition::NotRunning),
         "next-exit" => Ok(WaitCondition::NextExit),
         "removed" => Ok(WaitCondition::Removed),
-        _ => Err(Refusal::new(Rule::QueryValue, format!("{} is no condition", quote(text)))),
+        _ => Err(Refusal::new(
+            Rule::QueryValue,
+            format!("{} is no condition", quote(text)),
+        )),
     })?;
-    Ok(Action::ContainerWait { container: call.container()?, condition })
+    Ok(Action::ContainerWait {
+        container: call.container()?,
+        condition,
+    })
 }
 
 fn start(call: Call<'_>) -> Result<Action, Refusal> {
-    if call.query.text("checkpoint").or(call.query.text("checkpoint-dir")).is_some() {
+    if call
+        .query
+        .text("checkpoint")
+        .or(call.query.text("checkpoint-dir"))
+        .is_some()
+    {
         return Err(Refusal::new(
             Rule::NotOffered,
             "not offered: checkpoints are read from paths of the host",
@@ -178,7 +238,10 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
         .at("query `checkpoint`"));
     }
     let detach_keys = call.query.parsed("detachKeys", DetachKeys::parse)?;
-    Ok(Action::ContainerStart { container: call.container()?, detach_keys })
+    Ok(Action::ContainerStart {
+        container: call.container()?,
+        detach_keys,
+    })
 }
 
 /// The seconds of a stop. Its signal came with API 1.42, and the engine is spoken to at 1.41.
@@ -190,12 +253,17 @@ fn stop_timeout(call: &Call<'_>) -> Result<Option<u32>, Refusal> {
         )
         .at("query `signal`"));
     }
-    let timeout = call.query.number("t", i64::from(i32::MIN)..=i64::from(i32::MAX))?;
+    let timeout = call
+        .query
+        .number("t", i64::from(i32::MIN)..=i64::from(i32::MAX))?;
     timeout
         .map(|seconds| {
             u32::try_from(seconds).map_err(|_| {
-                Refusal::new(Rule::StopTimeout, "a stop that waits for ever; give seconds")
-                    .at("query `t`")
+                Refusal::new(
+                    Rule::StopTimeout,
+                    "a stop that waits for ever; give seconds",
+                )
+                .at("query `t`")
             })
         })
         .transpose()
@@ -238,9 +306,17 @@ fn copy_in(call: Call<'_>) -> Result<Action, Refusal> {
 pub(super) fn size(call: &Call<'_>) -> Result<TerminalSize, Refusal> {
     let number = |key| {
         let number = call.query.number(key, 0..=i64::from(u16::MAX))?;
-        number.and_then(|number| u16::try_from(number).ok()).ok_or_else(|| {
-            Refusal::new(Rule::QueryValue, format!("the query key `{key}` is missing"))
-        })
+        number
+            .and_then(|number| u16::try_from(number).ok())
+            .ok_or_else(|| {
+                Refusal::new(
+                    Rule::QueryValue,
+                    format!("the query key `{key}` is missing"),
+                )
+            })
     };
-    Ok(TerminalSize { height: number("h")?, width: number("w")? })
+    Ok(TerminalSize {
+        height: number("h")?,
+        width: number("w")?,
+    })
 }

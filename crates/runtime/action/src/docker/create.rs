@@ -39,9 +39,7 @@ const NEVER: &[Never] = &[
 
 pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     let mut members = call.members()?;
-    let image = members
-        .parsed("Image", ImageRef::parse)?
-        .ok_or_else(|| Refusal::new(Rule::JsonType, "a container needs an image").at("Image"))?;
+    let image = members.required("Image", Rule::JsonType, ImageRef::parse)?;
     let mut container = ContainerCreate::new(image);
     container.name = call.query.parsed("name", ContainerName::parse)?;
     container.platform = call.query.parsed("platform", Platform::parse)?;
@@ -76,8 +74,11 @@ fn process(members: &mut Members) -> Result<Process, Refusal> {
     let stop_timeout = match members.integer("StopTimeout")? {
         None => None,
         Some(seconds) => Some(u32::try_from(seconds).map_err(|_| {
-            Refusal::new(Rule::StopTimeout, "a stop that waits for ever; give seconds")
-                .at("StopTimeout")
+            Refusal::new(
+                Rule::StopTimeout,
+                "a stop that waits for ever; give seconds",
+            )
+            .at("StopTimeout")
         })?),
     };
     Ok(Process {
@@ -106,7 +107,9 @@ fn command(members: &mut Members, name: &'static str) -> Result<Option<Vec<Strin
     let field = members.field(name);
     match members.take(name) {
         None => Ok(None),
-        Some(Value::Text(word)) => Ok(Some(word).filter(|word| !word.is_empty()).map(|word| vec![word])),
+        Some(Value::Text(word)) => Ok(Some(word)
+            .filter(|word| !word.is_empty())
+            .map(|word| vec![word])),
         Some(Value::Array(items)) => items
             .into_iter()
             .map(|item| match item {
@@ -129,7 +132,11 @@ fn command(members: &mut Members, name: &'static str) -> Result<Option<Vec<Strin
 
 fn health(mut members: Members) -> Result<Health, Refusal> {
     let mut words = members.texts("Test")?;
-    let kind = if words.is_empty() { String::new() } else { words.remove(0) };
+    let kind = if words.is_empty() {
+        String::new()
+    } else {
+        words.remove(0)
+    };
     let test = match (kind.as_str(), words.len()) {
         ("", 0) => HealthTest::Inherit,
         ("NONE", 0) => HealthTest::None,
@@ -162,7 +169,10 @@ fn anonymous_volume(path: &str) -> Result<ContainerPath, Refusal> {
     if path.contains(':') {
         return Err(Refusal::new(
             Rule::HostPath,
-            format!("{} is a mount of the host in the place of a volume", quote(path)),
+            format!(
+                "{} is a mount of the host in the place of a volume",
+                quote(path)
+            ),
         )
         .at("Volumes"));
     }

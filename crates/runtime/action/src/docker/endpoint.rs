@@ -57,7 +57,9 @@ pub(super) fn of_create(
     members: Option<Members>,
     mode: &NetworkMode,
 ) -> Result<Option<Endpoint>, Refusal> {
-    let Some(mut members) = members else { return Ok(None) };
+    let Some(mut members) = members else {
+        return Ok(None);
+    };
     let mut found: Option<Endpoint> = None;
     let endpoints = members.map("EndpointsConfig")?;
     members.finish()?;
@@ -67,10 +69,23 @@ pub(super) fn of_create(
             crate::json::Value::Null => Vec::new(),
             value => aliases(Members::of(value, field.clone())?)?,
         };
-        if matches!(name.as_str(), "default" | "bridge" | "none" | "host") {
+        if name.eq_ignore_ascii_case("host") {
+            return Err(Refusal::new(
+                Rule::NetworkNamespace,
+                "the host's network reaches every service on it; publish a port instead",
+            )
+            .at(field));
+        }
+        let of_mode = match name.as_str() {
+            "default" | "bridge" => matches!(mode, NetworkMode::Default | NetworkMode::Bridge),
+            "none" => *mode == NetworkMode::None,
+            _ => false,
+        };
+        if of_mode {
             if !aliases.is_empty() {
-                return Err(Refusal::new(Rule::Name, "only networks of your own have aliases")
-                    .at(field));
+                return Err(
+                    Refusal::new(Rule::Name, "only networks of your own have aliases").at(field),
+                );
             }
             continue;
         }

@@ -16,14 +16,15 @@ const NEVER: &[Never] = &[Never {
 
 pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
-        ("POST", [exec, "start"]) => {
-            Route::named(exec, &[], start).with(BodyKind::JsonThenHijack)
-        }
-        ("GET", [exec, "json"]) => {
-            Route::named(exec, &[], |call| Ok(Action::ExecInspect { exec: call.exec()? }))
-        }
+        ("POST", [exec, "start"]) => Route::named(exec, &[], start).with(BodyKind::JsonThenHijack),
+        ("GET", [exec, "json"]) => Route::named(exec, &[], |call| {
+            Ok(Action::ExecInspect { exec: call.exec()? })
+        }),
         ("POST", [exec, "resize"]) => Route::named(exec, &["h", "w"], |call| {
-            Ok(Action::ExecResize { exec: call.exec()?, size: size(&call)? })
+            Ok(Action::ExecResize {
+                exec: call.exec()?,
+                size: size(&call)?,
+            })
         }),
         _ => return None,
     })
@@ -48,12 +49,17 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     };
     members.never(NEVER)?;
     members.finish()?;
-    Ok(Action::ExecCreate { container: call.container()?, exec })
+    Ok(Action::ExecCreate {
+        container: call.container()?,
+        exec,
+    })
 }
 
 /// The `WorkingDir` of a container or an exec.
 pub(super) fn working_directory(members: &mut Members) -> Result<Option<ContainerPath>, Refusal> {
-    members.parsed("WorkingDir", |text| ContainerPath::normal(text, Rule::WorkingDirectory))
+    members.parsed("WorkingDir", |text| {
+        ContainerPath::normal(text, Rule::WorkingDirectory)
+    })
 }
 
 fn start(call: Call<'_>) -> Result<Action, Refusal> {
@@ -61,5 +67,9 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
     members.take("ConsoleSize");
     let (detach, tty) = (members.flag("Detach")?, members.flag("Tty")?);
     members.finish()?;
-    Ok(Action::ExecStart { exec: call.exec()?, detach, tty })
+    Ok(Action::ExecStart {
+        exec: call.exec()?,
+        detach,
+        tty,
+    })
 }

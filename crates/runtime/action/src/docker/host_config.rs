@@ -15,47 +15,175 @@ use crate::path::{ContainerPath, HostPath};
 use crate::value::{CpuSet, DnsOption, HostBinding, Port, PortRange, SysctlName};
 
 const fn never(name: &'static str, rule: Rule, why: &'static str) -> Never {
-    Never { name, rule, why, default: Default::Any }
+    Never {
+        name,
+        rule,
+        why,
+        default: Default::Any,
+    }
 }
 
 /// Members that no action has, so that neither the broker nor the engine ever sees them.
 const NEVER: &[Never] = &[
-    never("Privileged", Rule::Privileged, "a privileged container is root on the host; add the one capability or device that is needed"),
-    never("VolumesFrom", Rule::VolumesFrom, "it copies every mount of another container; name the volumes"),
-    never("VolumeDriver", Rule::VolumeDriver, "a volume driver is a plug-in on the host"),
-    never("Links", Rule::Link, "a link shows another container's environment; use a network of your own"),
-    never("ExtraHosts", Rule::ExtraHost, "it makes names lead elsewhere, to the host with `host-gateway`; use names of a network of your own"),
-    never("GroupAdd", Rule::Group, "additional groups open files and devices; set `User` with its group"),
+    never(
+        "Privileged",
+        Rule::Privileged,
+        "a privileged container is root on the host; add the one capability or device that is needed",
+    ),
+    never(
+        "VolumesFrom",
+        Rule::VolumesFrom,
+        "it copies every mount of another container; name the volumes",
+    ),
+    never(
+        "VolumeDriver",
+        Rule::VolumeDriver,
+        "a volume driver is a plug-in on the host",
+    ),
+    never(
+        "Links",
+        Rule::Link,
+        "a link shows another container's environment; use a network of your own",
+    ),
+    never(
+        "ExtraHosts",
+        Rule::ExtraHost,
+        "it makes names lead elsewhere, to the host with `host-gateway`; use names of a network of your own",
+    ),
+    never(
+        "GroupAdd",
+        Rule::Group,
+        "additional groups open files and devices; set `User` with its group",
+    ),
     never("UTSMode", Rule::UtsNamespace, "it is the host's own name"),
-    never("UsernsMode", Rule::UserNamespace, "root inside would be root outside"),
-    never("Cgroup", Rule::CgroupNamespace, "it joins the cgroup of another container"),
-    never("CgroupParent", Rule::CgroupParent, "it leaves the limits under which containers stand"),
-    never("Runtime", Rule::Runtime, "another runtime has other rules; the engine's default is used"),
+    never(
+        "UsernsMode",
+        Rule::UserNamespace,
+        "root inside would be root outside",
+    ),
+    never(
+        "Cgroup",
+        Rule::CgroupNamespace,
+        "it joins the cgroup of another container",
+    ),
+    never(
+        "CgroupParent",
+        Rule::CgroupParent,
+        "it leaves the limits under which containers stand",
+    ),
+    never(
+        "Runtime",
+        Rule::Runtime,
+        "another runtime has other rules; the engine's default is used",
+    ),
     never("Isolation", Rule::Runtime, "it belongs to Windows"),
-    never("Annotations", Rule::Runtime, "annotations steer the runtime and its hooks"),
-    never("DeviceCgroupRules", Rule::Device, "it opens devices of the host by number"),
-    never("DeviceRequests", Rule::DeviceRequest, "its hooks run as root on the host (CVE-2025-23266)"),
-    never("StorageOpt", Rule::StorageLimit, "it sets options of the storage driver"),
-    never("OomKillDisable", Rule::OomLimit, "it hangs the host when memory ends"),
-    never("BlkioWeight", Rule::BlockLimit, "block input and output is shared evenly"),
-    never("BlkioWeightDevice", Rule::BlockLimit, "it names devices of the host"),
-    never("BlkioDeviceReadBps", Rule::BlockLimit, "it names devices of the host"),
-    never("BlkioDeviceWriteBps", Rule::BlockLimit, "it names devices of the host"),
-    never("BlkioDeviceReadIOps", Rule::BlockLimit, "it names devices of the host"),
-    never("BlkioDeviceWriteIOps", Rule::BlockLimit, "it names devices of the host"),
-    never("CpuRealtimePeriod", Rule::CpuLimit, "real-time priority starves the host"),
-    never("CpuRealtimeRuntime", Rule::CpuLimit, "real-time priority starves the host"),
-    never("KernelMemory", Rule::MemoryLimit, "the kernel has no such limit any more"),
-    never("KernelMemoryTCP", Rule::MemoryLimit, "the kernel has no such limit any more"),
-    never("ContainerIDFile", Rule::JsonUnknown, "it is a file of the client"),
+    never(
+        "Annotations",
+        Rule::Runtime,
+        "annotations steer the runtime and its hooks",
+    ),
+    never(
+        "DeviceCgroupRules",
+        Rule::Device,
+        "it opens devices of the host by number",
+    ),
+    never(
+        "DeviceRequests",
+        Rule::DeviceRequest,
+        "its hooks run as root on the host (CVE-2025-23266)",
+    ),
+    never(
+        "StorageOpt",
+        Rule::StorageLimit,
+        "it sets options of the storage driver",
+    ),
+    never(
+        "OomKillDisable",
+        Rule::OomLimit,
+        "it hangs the host when memory ends",
+    ),
+    never(
+        "BlkioWeight",
+        Rule::BlockLimit,
+        "block input and output is shared evenly",
+    ),
+    never(
+        "BlkioWeightDevice",
+        Rule::BlockLimit,
+        "it names devices of the host",
+    ),
+    never(
+        "BlkioDeviceReadBps",
+        Rule::BlockLimit,
+        "it names devices of the host",
+    ),
+    never(
+        "BlkioDeviceWriteBps",
+        Rule::BlockLimit,
+        "it names devices of the host",
+    ),
+    never(
+        "BlkioDeviceReadIOps",
+        Rule::BlockLimit,
+        "it names devices of the host",
+    ),
+    never(
+        "BlkioDeviceWriteIOps",
+        Rule::BlockLimit,
+        "it names devices of the host",
+    ),
+    never(
+        "CpuRealtimePeriod",
+        Rule::CpuLimit,
+        "real-time priority starves the host",
+    ),
+    never(
+        "CpuRealtimeRuntime",
+        Rule::CpuLimit,
+        "real-time priority starves the host",
+    ),
+    never(
+        "KernelMemory",
+        Rule::MemoryLimit,
+        "the kernel has no such limit any more",
+    ),
+    never(
+        "KernelMemoryTCP",
+        Rule::MemoryLimit,
+        "the kernel has no such limit any more",
+    ),
+    never(
+        "ContainerIDFile",
+        Rule::JsonUnknown,
+        "it is a file of the client",
+    ),
     never("CpuCount", Rule::JsonUnknown, "it belongs to Windows"),
     never("CpuPercent", Rule::JsonUnknown, "it belongs to Windows"),
     never("IOMaximumIOps", Rule::JsonUnknown, "it belongs to Windows"),
-    never("IOMaximumBandwidth", Rule::JsonUnknown, "it belongs to Windows"),
+    never(
+        "IOMaximumBandwidth",
+        Rule::JsonUnknown,
+        "it belongs to Windows",
+    ),
     // An empty list is a wish of its own here: nothing masked.
-    Never { name: "MaskedPaths", rule: Rule::SecurityPaths, why: "the engine's own paths stay masked", default: Default::Null },
-    Never { name: "ReadonlyPaths", rule: Rule::SecurityPaths, why: "the engine's own paths stay read-only", default: Default::Null },
-    Never { name: "MemorySwappiness", rule: Rule::MemoryLimit, why: "the host decides what it swaps", default: Default::OrNumbers(&["-1"]) },
+    Never {
+        name: "MaskedPaths",
+        rule: Rule::SecurityPaths,
+        why: "the engine's own paths stay masked",
+        default: Default::Null,
+    },
+    Never {
+        name: "ReadonlyPaths",
+        rule: Rule::SecurityPaths,
+        why: "the engine's own paths stay read-only",
+        default: Default::Null,
+    },
+    Never {
+        name: "MemorySwappiness",
+        rule: Rule::MemoryLimit,
+        why: "the host decides what it swaps",
+        default: Default::OrNumbers(&["-1"]),
+    },
 ];
 
 /// Reads `HostConfig` into the container.
@@ -73,12 +201,13 @@ pub(super) fn read(mut members: Members, container: &mut ContainerCreate) -> Res
 
 fn network(members: &mut Members, container: &mut ContainerCreate) -> Result<(), Refusal> {
     let network = &mut container.network;
-    network.mode = members.parsed("NetworkMode", network_mode)?.unwrap_or_default();
+    network.mode = members
+        .parsed("NetworkMode", network_mode)?
+        .unwrap_or_default();
     network.publish_all = members.flag("PublishAllPorts")?;
     network.dns = members.parsed_list("Dns", |text| {
-        text.parse::<IpAddr>().map_err(|_| {
-            Refusal::new(Rule::JsonType, format!("{} is no address", quote(text)))
-        })
+        text.parse::<IpAddr>()
+            .map_err(|_| Refusal::new(Rule::JsonType, format!("{} is no address", quote(text))))
     })?;
     network.dns_options = members.parsed_list("DnsOptions", DnsOption::parse)?;
     network.dns_search = members.parsed_list("DnsSearch", Hostname::parse)?;
@@ -111,9 +240,7 @@ fn network_mode(text: &str) -> Result<NetworkMode, Refusal> {
     })
 }
 
-fn published_ports(
-    members: &mut Members,
-) -> Result<BTreeMap<Port, Vec<HostBinding>>, Refusal> {
+fn published_ports(members: &mut Members) -> Result<BTreeMap<Port, Vec<HostBinding>>, Refusal> {
     let field = members.field("PortBindings");
     let mut published = BTreeMap::new();
     for (key, value) in members.map("PortBindings")? {
@@ -138,14 +265,19 @@ fn published_ports(
                         Refusal::new(Rule::HostPort, format!("{} is no address", quote(text)))
                     })
                 })?,
-                port: members.parsed("HostPort", |text| match text {
-                    "0" => Ok(None),
-                    text => PortRange::parse(text).map(Some),
-                })?.flatten(),
+                port: members
+                    .parsed("HostPort", |text| match text {
+                        "0" => Ok(None),
+                        text => PortRange::parse(text).map(Some),
+                    })?
+                    .flatten(),
             };
             members.finish().map(|()| binding)
         });
-        if published.insert(port, bindings.collect::<Result<Vec<_>, _>>()?).is_some() {
+        if published
+            .insert(port, bindings.collect::<Result<Vec<_>, _>>()?)
+            .is_some()
+        {
             return Err(Refusal::new(Rule::JsonDuplicate, "the port is given twice").at(at));
         }
     }
@@ -155,7 +287,9 @@ fn published_ports(
 fn security(members: &mut Members) -> Result<Security, Refusal> {
     let mut security = Security::default();
     for name in members.texts("CapAdd")? {
-        security.cap_add.insert(capability(&name).map_err(|r| r.at(members.field("CapAdd")))?);
+        security
+            .cap_add
+            .insert(capability(&name).map_err(|r| r.at(members.field("CapAdd")))?);
     }
     for name in members.texts("CapDrop")? {
         match name.to_ascii_uppercase().as_str() {
@@ -174,7 +308,10 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
             other => {
                 return Err(Refusal::new(
                     Rule::SecurityOption,
-                    format!("{} loosens the container; the engine's own profiles stay on", quote(other)),
+                    format!(
+                        "{} loosens the container; the engine's own profiles stay on",
+                        quote(other)
+                    ),
                 )
                 .at(members.field("SecurityOpt")));
             }
@@ -192,7 +329,10 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
         "none" => Ok(IpcMode::None),
         _ => Err(Refusal::new(
             Rule::IpcNamespace,
-            format!("{} shares memory beyond the container; write `private` or `none`", quote(text)),
+            format!(
+                "{} shares memory beyond the container; write `private` or `none`",
+                quote(text)
+            ),
         )),
     })?;
     security.ipc = ipc.unwrap_or_default();
@@ -201,15 +341,19 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
             "private" => Ok(()),
             _ => Err(Refusal::new(
                 Rule::CgroupNamespace,
-                format!("{} shows the cgroups of the host; write `private`", quote(text)),
+                format!(
+                    "{} shows the cgroups of the host; write `private`",
+                    quote(text)
+                ),
             )),
         })?
         .is_some();
     security.devices = members.list("Devices", |value, field| {
         let mut members = Members::of(value, field)?;
-        let on_host = required(&mut members, "PathOnHost", Rule::Device, HostPath::parse)?;
-        let in_container = members
-            .parsed("PathInContainer", |path| ContainerPath::normal(path, Rule::Device))?;
+        let on_host = members.required("PathOnHost", Rule::Device, HostPath::parse)?;
+        let in_container = members.parsed("PathInContainer", |path| {
+            ContainerPath::normal(path, Rule::Device)
+        })?;
         let device = Device {
             in_container: match in_container {
                 Some(path) => path,
@@ -218,7 +362,11 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
             on_host,
             access: members
                 .parsed("CgroupPermissions", DeviceAccess::parse)?
-                .unwrap_or(DeviceAccess { read: true, write: true, make: true }),
+                .unwrap_or(DeviceAccess {
+                    read: true,
+                    write: true,
+                    make: true,
+                }),
         };
         members.finish().map(|()| device)
     })?;
@@ -238,10 +386,16 @@ fn capability(text: &str) -> Result<Capability, Refusal> {
 
 fn resources(members: &mut Members) -> Result<Resources, Refusal> {
     let score = members.integer("OomScoreAdj")?.unwrap_or(0);
-    let oom_score_adj = u16::try_from(score).ok().filter(|score| *score <= 1000).ok_or_else(|| {
-        Refusal::new(Rule::OomLimit, format!("{score} protects the container before the host; write 0 to 1000"))
+    let oom_score_adj = u16::try_from(score)
+        .ok()
+        .filter(|score| *score <= 1000)
+        .ok_or_else(|| {
+            Refusal::new(
+                Rule::OomLimit,
+                format!("{score} protects the container before the host; write 0 to 1000"),
+            )
             .at(members.field("OomScoreAdj"))
-    })?;
+        })?;
     Ok(Resources {
         memory: members.limit("Memory", Rule::MemoryLimit)?,
         memory_reservation: members.limit("MemoryReservation", Rule::MemoryLimit)?,
@@ -257,7 +411,7 @@ fn resources(members: &mut Members) -> Result<Resources, Refusal> {
         ulimits: members.list("Ulimits", |value, field| {
             let mut members = Members::of(value, field)?;
             let ulimit = Ulimit {
-                name: required(&mut members, "Name", Rule::UlimitLimit, UlimitName::parse)?,
+                name: members.required("Name", Rule::UlimitLimit, UlimitName::parse)?,
                 soft: members.limit("Soft", Rule::UlimitLimit)?.unwrap_or(0),
                 hard: members.limit("Hard", Rule::UlimitLimit)?.unwrap_or(0),
             };
@@ -282,20 +436,28 @@ fn lifecycle(members: &mut Members) -> Result<Lifecycle, Refusal> {
 }
 
 fn restart_policy(mut members: Members) -> Result<RestartPolicy, Refusal> {
-    let retries = members.limit("MaximumRetryCount", Rule::JsonType)?.unwrap_or(0);
-    let retries = u32::try_from(retries)
-        .map_err(|_| Refusal::new(Rule::JsonType, "too many").at(members.field("MaximumRetryCount")))?;
+    let retries = members
+        .limit("MaximumRetryCount", Rule::JsonType)?
+        .unwrap_or(0);
+    let retries = u32::try_from(retries).map_err(|_| {
+        Refusal::new(Rule::JsonType, "too many").at(members.field("MaximumRetryCount"))
+    })?;
     let policy = members.parsed("Name", |name| match name {
         "no" => Ok(RestartPolicy::No),
         "always" => Ok(RestartPolicy::Always),
         "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
         "on-failure" => Ok(RestartPolicy::OnFailure(retries)),
-        _ => Err(Refusal::new(Rule::JsonType, format!("{} is no restart policy", quote(name)))),
+        _ => Err(Refusal::new(
+            Rule::JsonType,
+            format!("{} is no restart policy", quote(name)),
+        )),
     })?;
     let policy = policy.unwrap_or_default();
     if retries > 0 && !matches!(policy, RestartPolicy::OnFailure(_)) {
-        return Err(Refusal::new(Rule::JsonType, "only `on-failure` counts retries")
-            .at(members.field("MaximumRetryCount")));
+        return Err(
+            Refusal::new(Rule::JsonType, "only `on-failure` counts retries")
+                .at(members.field("MaximumRetryCount")),
+        );
     }
     members.finish().map(|()| policy)
 }
@@ -307,30 +469,47 @@ fn log_files(mut members: Members) -> Result<Option<LogFiles>, Refusal> {
         "none" => Ok(LogDriver::None),
         _ => Err(Refusal::new(
             Rule::Log,
-            format!("{} sends output off the host or reads its files; write `json-file` or `local`", quote(name)),
+            format!(
+                "{} sends output off the host or reads its files; write `json-file` or `local`",
+                quote(name)
+            ),
         )),
     })?;
     let field = members.field("Config");
     let (mut max_size, mut max_files) = (None, None);
     for (key, value) in members.text_map("Config")? {
         let malformed = || {
-            Refusal::new(Rule::Log, format!("{} is no bound", quote(&value))).at(format!("{field}[{}]", quote(&key)))
+            Refusal::new(Rule::Log, format!("{} is no bound", quote(&value)))
+                .at(format!("{field}[{}]", quote(&key)))
         };
         match key.as_str() {
             "max-size" => max_size = Some(bytes(&value).ok_or_else(malformed)?),
             "max-file" => {
                 let plain = value.bytes().all(|byte| byte.is_ascii_digit());
-                max_files = Some(value.parse().ok().filter(|n| plain && *n > 0).ok_or_else(malformed)?);
+                max_files = Some(
+                    value
+                        .parse()
+                        .ok()
+                        .filter(|n| plain && *n > 0)
+                        .ok_or_else(malformed)?,
+                );
             }
             _ => {
-                return Err(Refusal::new(Rule::Log, "only `max-size` and `max-file` are options here")
-                    .at(format!("{field}[{}]", quote(&key))));
+                return Err(Refusal::new(
+                    Rule::Log,
+                    "only `max-size` and `max-file` are options here",
+                )
+                .at(format!("{field}[{}]", quote(&key))));
             }
         }
     }
     members.finish()?;
     match driver {
-        Some(driver) => Ok(Some(LogFiles { driver, max_size, max_files })),
+        Some(driver) => Ok(Some(LogFiles {
+            driver,
+            max_size,
+            max_files,
+        })),
         None if max_size.is_none() && max_files.is_none() => Ok(None),
         None => Err(Refusal::new(Rule::Log, "options of a log driver that is not named").at(field)),
     }
@@ -349,16 +528,4 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse::<u64>().ok().filter(|_| plain)?;
     number.checked_mul(1 << shift)
-}
-
-/// A member that must be there.
-pub(super) fn required<T>(
-    members: &mut Members,
-    name: &'static str,
-    rule: Rule,
-    parse: impl FnOnce(&str) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    members
-        .parsed(name, parse)?
-        .ok_or_else(|| Refusal::new(rule, "it is missing").at(members.field(name)))
 }

@@ -22,14 +22,26 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str], whole: &'a str) -> Optio
     Some(match (method, path) {
         ("GET", ["json"]) => list_route(),
         ("POST", ["create"]) => Route::plain(
-            &["fromImage", "tag", "platform", "fromSrc", "repo", "message", "changes"],
+            &[
+                "fromImage",
+                "tag",
+                "platform",
+                "fromSrc",
+                "repo",
+                "message",
+                "changes",
+            ],
             pull,
         ),
         ("GET", [_, .., "json"]) => Route::named(before("/json")?, &[], |call| {
-            Ok(Action::ImageInspect { image: selector(&call)? })
+            Ok(Action::ImageInspect {
+                image: selector(&call)?,
+            })
         }),
         ("GET", [_, .., "history"]) => Route::named(before("/history")?, &[], |call| {
-            Ok(Action::ImageHistory { image: selector(&call)? })
+            Ok(Action::ImageHistory {
+                image: selector(&call)?,
+            })
         }),
         ("POST", [_, .., "tag"]) => Route::named(before("/tag")?, &["repo", "tag"], tag),
         ("DELETE", [_, ..]) => remove_route(named),
@@ -66,8 +78,13 @@ fn pull(call: Call<'_>) -> Result<Action, Refusal> {
         }
     }
     let tag = call.query.text("tag");
-    let image = call.query.required("fromImage", |name| ImageRef::from_parts(name, tag))?;
-    Ok(Action::ImagePull { image, platform: call.query.parsed("platform", Platform::parse)? })
+    let image = call
+        .query
+        .required("fromImage", |name| ImageRef::from_parts(name, tag))?;
+    Ok(Action::ImagePull {
+        image,
+        platform: call.query.parsed("platform", Platform::parse)?,
+    })
 }
 
 fn tag(call: Call<'_>) -> Result<Action, Refusal> {
@@ -77,7 +94,10 @@ fn tag(call: Call<'_>) -> Result<Action, Refusal> {
         Some(tag) => ImageRef::from_parts(name, Some(tag)),
         None => ImageRef::parse(name),
     })?;
-    Ok(Action::ImageTag { image: selector(&call)?, target })
+    Ok(Action::ImageTag {
+        image: selector(&call)?,
+        target,
+    })
 }
 
 fn remove(call: Call<'_>) -> Result<Action, Refusal> {

@@ -1,6 +1,6 @@
 //! Mounts in the engine's four forms: `Binds`, `Mounts`, `Tmpfs`, and the size of `/dev/shm`.
 
-use super::host_config::{bytes, required};
+use super::host_config::bytes;
 use super::prelude::*;
 use super::volumes::local_driver;
 use crate::container::{Bind, BindSource, Mount, Storage, TmpfsOptions};
@@ -41,8 +41,15 @@ pub(super) fn read(members: &mut Members, storage: &mut Storage) -> Result<(), R
     for (path, options) in members.text_map("Tmpfs")? {
         let at = |refusal: Refusal| refusal.at(format!("{field}[{}]", quote(&path)));
         let target = ContainerPath::normal(&path, Rule::MountTarget).map_err(at)?;
-        if storage.tmpfs.insert(target, tmpfs_options(&options).map_err(at)?).is_some() {
-            return Err(at(Refusal::new(Rule::JsonDuplicate, "the path is given twice")));
+        if storage
+            .tmpfs
+            .insert(target, tmpfs_options(&options).map_err(at)?)
+            .is_some()
+        {
+            return Err(at(Refusal::new(
+                Rule::JsonDuplicate,
+                "the path is given twice",
+            )));
         }
     }
     storage.shm_size = members.limit("ShmSize", Rule::ShmLimit)?;
@@ -74,7 +81,12 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
         BindSource::Volume(VolumeRef::parse(source)?)
     };
     let target = ContainerPath::normal(target, Rule::MountTarget)?;
-    let mut bind = Bind { source, target, read_only: false, no_copy: false };
+    let mut bind = Bind {
+        source,
+        target,
+        read_only: false,
+        no_copy: false,
+    };
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => bind.read_only = true,
@@ -89,7 +101,10 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
                 };
                 return Err(Refusal::new(
                     rule,
-                    format!("{} relabels the host's files or lets mounts spread", quote(option)),
+                    format!(
+                        "{} relabels the host's files or lets mounts spread",
+                        quote(option)
+                    ),
                 ));
             }
         }
@@ -99,13 +114,17 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
 
 /// A path of the host, which must be written plainly: an exception names it letter by letter.
 fn host_path(text: &str) -> Result<HostPath, Refusal> {
-    let text = if text.len() > 1 { text.strip_suffix('/').unwrap_or(text) } else { text };
+    let text = if text.len() > 1 {
+        text.strip_suffix('/').unwrap_or(text)
+    } else {
+        text
+    };
     HostPath::parse(text)
 }
 
 fn mount(mut members: Members) -> Result<Mount, Refusal> {
-    let kind = required(&mut members, "Type", Rule::MountType, |kind| Ok(kind.to_owned()))?;
-    let target = required(&mut members, "Target", Rule::MountTarget, |path| {
+    let kind = members.required("Type", Rule::MountType, |kind| Ok(kind.to_owned()))?;
+    let target = members.required("Target", Rule::MountTarget, |path| {
         ContainerPath::normal(path, Rule::MountTarget)
     });
     let read_only = members.flag("ReadOnly")?;
@@ -118,17 +137,28 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
                 Some(options) => volume_options(options)?,
                 None => (false, Labels::default()),
             };
-            Mount::Volume { source, target: target?, read_only, no_copy, labels }
+            Mount::Volume {
+                source,
+                target: target?,
+                read_only,
+                no_copy,
+                labels,
+            }
         }
         "tmpfs" => {
             let (size, mode) = match members.object("TmpfsOptions")? {
                 Some(options) => tmpfs_struct(options)?,
                 None => (None, None),
             };
-            Mount::Tmpfs { target: target?, size, mode, read_only }
+            Mount::Tmpfs {
+                target: target?,
+                size,
+                mode,
+                read_only,
+            }
         }
         "bind" => {
-            let source = required(&mut members, "Source", Rule::HostPath, host_path)?;
+            let source = members.required("Source", Rule::HostPath, host_path)?;
             if let Some(mut options) = members.object("BindOptions")? {
                 options.never(NEVER_OF_BIND)?;
                 options.parsed("Propagation", |word| match word {
@@ -140,12 +170,19 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
                 })?;
                 options.finish()?;
             }
-            Mount::Host { source, target: target?, read_only }
+            Mount::Host {
+                source,
+                target: target?,
+                read_only,
+            }
         }
         other => {
             return Err(Refusal::new(
                 Rule::MountType,
-                format!("{} is not offered; mount a `volume` or a `tmpfs`", quote(other)),
+                format!(
+                    "{} is not offered; mount a `volume` or a `tmpfs`",
+                    quote(other)
+                ),
             )
             .at(members.field("Type")));
         }
@@ -190,11 +227,17 @@ fn tmpfs_options(text: &str) -> Result<TmpfsOptions, Refusal> {
     let mut options = TmpfsOptions::default();
     for option in text.split(',').filter(|option| !option.is_empty()) {
         let fail = || {
-            Refusal::new(Rule::MountOption, format!("{} is no option of a tmpfs here", quote(option)))
+            Refusal::new(
+                Rule::MountOption,
+                format!("{} is no option of a tmpfs here", quote(option)),
+            )
         };
         let number = |text: &str, radix| {
             let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-            u32::from_str_radix(text, radix).ok().filter(|_| plain).ok_or_else(fail)
+            u32::from_str_radix(text, radix)
+                .ok()
+                .filter(|_| plain)
+                .ok_or_else(fail)
         };
         match option.split_once('=').unwrap_or((option, "")) {
             ("rw" | "noexec" | "nosuid" | "nodev", "") => {}

@@ -67,21 +67,27 @@ const NEVER_ADDRESSES: &[Never] = &[
 pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("GET", []) => Route::plain(&["filters"], |call| {
-            Ok(Action::NetworkList { filters: filters(&call, LIST_FILTERS)? })
+            Ok(Action::NetworkList {
+                filters: filters(&call, LIST_FILTERS)?,
+            })
         }),
         ("POST", ["create"]) => Route::plain(&[], create).with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::NetworkPrune { filters: prune_filters(&call)?.of_own()? })
+            Ok(Action::NetworkPrune {
+                filters: prune_filters(&call)?.of_own()?,
+            })
         }),
         ("GET", [network]) => Route::named(network, &[], |call| {
-            Ok(Action::NetworkInspect { network: call.network()? })
+            Ok(Action::NetworkInspect {
+                network: call.network()?,
+            })
         }),
         ("DELETE", [network]) => Route::named(network, &[], |call| {
-            Ok(Action::NetworkRemove { network: call.network()? })
+            Ok(Action::NetworkRemove {
+                network: call.network()?,
+            })
         }),
-        ("POST", [network, "connect"]) => {
-            Route::named(network, &[], connect).with(BodyKind::Json)
-        }
+        ("POST", [network, "connect"]) => Route::named(network, &[], connect).with(BodyKind::Json),
         ("POST", [network, "disconnect"]) => {
             Route::named(network, &[], disconnect).with(BodyKind::Json)
         }
@@ -98,24 +104,31 @@ fn create(call: Call<'_>) -> Result<Action, Refusal> {
     let mut members = call.members()?;
     // The engine itself does not look at it since API 1.44.
     members.flag("CheckDuplicate")?;
-    let name = members
-        .parsed("Name", NetworkName::parse)?
-        .ok_or_else(|| Refusal::new(Rule::JsonType, "a network needs a name").at("Name"))?;
+    let name = members.required("Name", Rule::JsonType, NetworkName::parse)?;
     members.parsed("Driver", |driver| match driver {
         "bridge" => Ok(()),
         _ => Err(Refusal::new(
             Rule::NetworkDriver,
-            format!("{} reaches the host's network; networks here are bridges", quote(driver)),
+            format!(
+                "{} reaches the host's network; networks here are bridges",
+                quote(driver)
+            ),
         )),
     })?;
     members.parsed("Scope", |scope| match scope {
         "local" => Ok(()),
-        _ => Err(Refusal::new(Rule::NetworkDriver, "networks here are of scope `local`")),
+        _ => Err(Refusal::new(
+            Rule::NetworkDriver,
+            "networks here are of scope `local`",
+        )),
     })?;
     if let Some(mut addresses) = members.object("IPAM")? {
         addresses.parsed("Driver", |driver| match driver {
             "default" => Ok(()),
-            _ => Err(Refusal::new(Rule::NetworkAddress, "addresses come from the engine's own driver")),
+            _ => Err(Refusal::new(
+                Rule::NetworkAddress,
+                "addresses come from the engine's own driver",
+            )),
         })?;
         addresses.never(NEVER_ADDRESSES)?;
         addresses.finish()?;
@@ -138,26 +151,30 @@ fn create(call: Call<'_>) -> Result<Action, Refusal> {
 
 fn connect(call: Call<'_>) -> Result<Action, Refusal> {
     let mut members = call.members()?;
-    let container = container(&mut members)?;
+    let container = members.required("Container", Rule::JsonType, ContainerRef::parse)?;
     let aliases = match members.object("EndpointConfig")? {
         Some(config) => endpoint::aliases(config)?,
         None => Vec::new(),
     };
     members.finish()?;
-    let endpoint = Endpoint { network: call.network()?, aliases };
-    Ok(Action::NetworkConnect { container, endpoint })
+    let endpoint = Endpoint {
+        network: call.network()?,
+        aliases,
+    };
+    Ok(Action::NetworkConnect {
+        container,
+        endpoint,
+    })
 }
 
 fn disconnect(call: Call<'_>) -> Result<Action, Refusal> {
     let mut members = call.members()?;
-    let container = container(&mut members)?;
+    let container = members.required("Container", Rule::JsonType, ContainerRef::parse)?;
     let force = members.flag("Force")?;
     members.finish()?;
-    Ok(Action::NetworkDisconnect { network: call.network()?, container, force })
-}
-
-fn container(members: &mut crate::json::Members) -> Result<ContainerRef, Refusal> {
-    members
-        .parsed("Container", ContainerRef::parse)?
-        .ok_or_else(|| Refusal::new(Rule::JsonType, "a container is missing").at("Container"))
+    Ok(Action::NetworkDisconnect {
+        network: call.network()?,
+        container,
+        force,
+    })
 }

@@ -38,7 +38,9 @@ fn events(call: Call<'_>) -> Result<Action, Refusal> {
 
 /// The `filters` key of a query.
 pub(super) fn filters(call: &Call<'_>, offered: &[FilterKey]) -> Result<Filters, Refusal> {
-    let filters = call.query.parsed("filters", |text| Filters::parse(text, offered))?;
+    let filters = call
+        .query
+        .parsed("filters", |text| Filters::parse(text, offered))?;
     Ok(filters.unwrap_or_default())
 }
 

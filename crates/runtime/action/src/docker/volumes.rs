@@ -7,8 +7,12 @@ use crate::json::{Default, Never};
 use crate::name::VolumeName;
 use crate::value::Labels;
 
-const LIST_FILTERS: &[FilterKey] =
-    &[FilterKey::Dangling, FilterKey::Driver, FilterKey::Label, FilterKey::Name];
+const LIST_FILTERS: &[FilterKey] = &[
+    FilterKey::Dangling,
+    FilterKey::Driver,
+    FilterKey::Label,
+    FilterKey::Name,
+];
 
 const PRUNE_FILTERS: &[FilterKey] = &[FilterKey::All, FilterKey::Label, FilterKey::LabelNot];
 
@@ -30,18 +34,27 @@ const NEVER: &[Never] = &[
 pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("GET", []) => Route::plain(&["filters"], |call| {
-            Ok(Action::VolumeList { filters: filters(&call, LIST_FILTERS)? })
+            Ok(Action::VolumeList {
+                filters: filters(&call, LIST_FILTERS)?,
+            })
         }),
         ("POST", ["create"]) => Route::plain(&[], create).with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::VolumePrune { filters: prune_filters(&call)?.of_own()? })
+            Ok(Action::VolumePrune {
+                filters: prune_filters(&call)?.of_own()?,
+            })
         }),
         ("GET", [volume]) => Route::named(volume, &[], |call| {
-            Ok(Action::VolumeInspect { volume: call.volume()? })
+            Ok(Action::VolumeInspect {
+                volume: call.volume()?,
+            })
         }),
         ("DELETE", [volume]) => Route::named(volume, &["force"], |call| {
             let force = call.query.flag("force")?.unwrap_or(false);
-            Ok(Action::VolumeRemove { volume: call.volume()?, force })
+            Ok(Action::VolumeRemove {
+                volume: call.volume()?,
+                force,
+            })
         }),
         _ => return None,
     })
@@ -68,7 +81,10 @@ pub(super) fn local_driver(driver: &str) -> Result<(), Refusal> {
         "local" => Ok(()),
         _ => Err(Refusal::new(
             Rule::VolumeDriver,
-            format!("{} is a plug-in on the host; volumes here are of the driver `local`", quote(driver)),
+            format!(
+                "{} is a plug-in on the host; volumes here are of the driver `local`",
+                quote(driver)
+            ),
         )),
     }
 }

@@ -39,7 +39,10 @@ pub(super) fn body(create: &ContainerCreate) -> Value {
 }
 
 pub(super) fn endpoint(endpoint: &Endpoint) -> Value {
-    let Endpoint { network: _, aliases } = endpoint;
+    let Endpoint {
+        network: _,
+        aliases,
+    } = endpoint;
     json!({ "Aliases": aliases })
 }
 
@@ -68,7 +71,11 @@ fn write_process(body: &mut Map<String, Value>, process: &Process) {
     set(body, "Cmd", command.as_ref().map(|it| json!(it)));
     set(body, "Entrypoint", entrypoint.as_ref().map(|it| json!(it)));
     set(body, "Env", some_list(environment));
-    set(body, "WorkingDir", working_directory.as_ref().map(|it| json!(it)));
+    set(
+        body,
+        "WorkingDir",
+        working_directory.as_ref().map(|it| json!(it)),
+    );
     body.insert("AttachStdin".into(), (*attach_stdin).into());
     body.insert("AttachStdout".into(), (*attach_stdout).into());
     body.insert("AttachStderr".into(), (*attach_stderr).into());
@@ -81,13 +88,19 @@ fn write_process(body: &mut Map<String, Value>, process: &Process) {
 }
 
 fn write_health(health: &Health) -> Value {
-    let Health { test, interval, timeout, start_period, retries } = health;
+    let Health {
+        test,
+        interval,
+        timeout,
+        start_period,
+        retries,
+    } = health;
     let test = match test {
         HealthTest::Inherit => json!([]),
         HealthTest::None => json!(["NONE"]),
-        HealthTest::Command(words) => {
-            std::iter::once("CMD").chain(words.iter().map(String::as_str)).collect()
-        }
+        HealthTest::Command(words) => std::iter::once("CMD")
+            .chain(words.iter().map(String::as_str))
+            .collect(),
         HealthTest::Shell(line) => json!(["CMD-SHELL", line]),
     };
     json!({
@@ -100,7 +113,14 @@ fn write_health(health: &Health) -> Value {
 }
 
 fn write_storage(body: &mut Map<String, Value>, host: &mut Map<String, Value>, storage: &Storage) {
-    let Storage { binds, mounts, tmpfs, anonymous_volumes, shm_size, read_only_root } = storage;
+    let Storage {
+        binds,
+        mounts,
+        tmpfs,
+        anonymous_volumes,
+        shm_size,
+        read_only_root,
+    } = storage;
     let binds: Vec<String> = binds.iter().map(write_bind).collect();
     set(host, "Binds", some_list(&binds));
     let mounts: Vec<Value> = mounts.iter().map(write_mount).collect();
@@ -110,14 +130,23 @@ fn write_storage(body: &mut Map<String, Value>, host: &mut Map<String, Value>, s
         .map(|(path, options)| (path.as_str().to_owned(), tmpfs_options(options).into()))
         .collect();
     set(host, "Tmpfs", (!tmpfs.is_empty()).then(|| tmpfs.into()));
-    set(body, "Volumes", key_set(anonymous_volumes.iter().map(ToString::to_string)));
+    set(
+        body,
+        "Volumes",
+        key_set(anonymous_volumes.iter().map(ToString::to_string)),
+    );
     set(host, "ShmSize", shm_size.map(Value::from));
     host.insert("ReadonlyRootfs".into(), (*read_only_root).into());
 }
 
 /// `source:target:options`. No part can hold a colon, by its type.
 fn write_bind(bind: &Bind) -> String {
-    let Bind { source, target, read_only, no_copy } = bind;
+    let Bind {
+        source,
+        target,
+        read_only,
+        no_copy,
+    } = bind;
     let source = match source {
         BindSource::Volume(volume) => volume.as_str(),
         BindSource::Host(path) => path.as_str(),
@@ -129,7 +158,13 @@ fn write_bind(bind: &Bind) -> String {
 
 fn write_mount(mount: &Mount) -> Value {
     match mount {
-        Mount::Volume { source, target, read_only, no_copy, labels } => {
+        Mount::Volume {
+            source,
+            target,
+            read_only,
+            no_copy,
+            labels,
+        } => {
             let mut options = Map::new();
             options.insert("NoCopy".into(), (*no_copy).into());
             set(&mut options, "Labels", labels_value(labels));
@@ -141,13 +176,22 @@ fn write_mount(mount: &Mount) -> Value {
             mount.insert("VolumeOptions".into(), options.into());
             mount.into()
         }
-        Mount::Tmpfs { target, size, mode, read_only } => json!({
+        Mount::Tmpfs {
+            target,
+            size,
+            mode,
+            read_only,
+        } => json!({
             "Type": "tmpfs",
             "Target": target,
             "ReadOnly": read_only,
             "TmpfsOptions": { "SizeBytes": size.unwrap_or(0), "Mode": mode.unwrap_or(0) },
         }),
-        Mount::Host { source, target, read_only } => json!({
+        Mount::Host {
+            source,
+            target,
+            read_only,
+        } => json!({
             "Type": "bind",
             "Source": source,
             "Target": target,
@@ -158,7 +202,14 @@ fn write_mount(mount: &Mount) -> Value {
 }
 
 fn tmpfs_options(options: &TmpfsOptions) -> String {
-    let TmpfsOptions { size, mode, uid, gid, read_only, exec } = options;
+    let TmpfsOptions {
+        size,
+        mode,
+        uid,
+        gid,
+        read_only,
+        exec,
+    } = options;
     let mut words = vec![if *read_only { "ro" } else { "rw" }.to_owned()];
     words.push(if *exec { "exec" } else { "noexec" }.to_owned());
     words.extend(["nosuid".to_owned(), "nodev".to_owned()]);
@@ -191,15 +242,31 @@ fn write_network(body: &mut Map<String, Value>, host: &mut Map<String, Value>, n
     host.insert("NetworkMode".into(), mode.into());
     if let Some(joined) = joined {
         let endpoints = json!({ joined.network.as_str(): endpoint(joined) });
-        body.insert("NetworkingConfig".into(), json!({ "EndpointsConfig": endpoints }));
+        body.insert(
+            "NetworkingConfig".into(),
+            json!({ "EndpointsConfig": endpoints }),
+        );
     }
     body.insert("NetworkDisabled".into(), (*disabled).into());
-    set(body, "ExposedPorts", key_set(exposed_ports.iter().map(ToString::to_string)));
+    set(
+        body,
+        "ExposedPorts",
+        key_set(exposed_ports.iter().map(ToString::to_string)),
+    );
     let published: Map<String, Value> = published_ports
         .iter()
-        .map(|(port, bindings)| (port.to_string(), bindings.iter().map(write_binding).collect()))
+        .map(|(port, bindings)| {
+            (
+                port.to_string(),
+                bindings.iter().map(write_binding).collect(),
+            )
+        })
         .collect();
-    set(host, "PortBindings", (!published.is_empty()).then(|| published.into()));
+    set(
+        host,
+        "PortBindings",
+        (!published.is_empty()).then(|| published.into()),
+    );
     host.insert("PublishAllPorts".into(), (*publish_all).into());
     set(host, "Dns", some_list(dns));
     set(host, "DnsOptions", some_list(dns_options));
@@ -226,30 +293,63 @@ fn write_security(host: &mut Map<String, Value>, security: &Security) {
         devices,
         sysctls,
     } = security;
-    set(host, "CapAdd", some_list(&cap_add.iter().collect::<Vec<_>>()));
+    set(
+        host,
+        "CapAdd",
+        some_list(&cap_add.iter().collect::<Vec<_>>()),
+    );
     let all = cap_drop_all.then_some("ALL");
-    let dropped: Vec<&str> = all.into_iter().chain(cap_drop.iter().map(|it| it.as_str())).collect();
+    let dropped: Vec<&str> = all
+        .into_iter()
+        .chain(cap_drop.iter().map(|it| it.as_str()))
+        .collect();
     set(host, "CapDrop", some_list(&dropped));
-    set(host, "SecurityOpt", no_new_privileges.then(|| json!(["no-new-privileges"])));
-    set(host, "PidMode", pid_of.as_ref().map(|it| format!("container:{it}").into()));
-    set(host, "IpcMode", match ipc {
-        IpcMode::Default => None,
-        IpcMode::Private => Some("private".into()),
-        IpcMode::None => Some("none".into()),
-    });
-    set(host, "CgroupnsMode", private_cgroup_namespace.then(|| "private".into()));
+    set(
+        host,
+        "SecurityOpt",
+        no_new_privileges.then(|| json!(["no-new-privileges"])),
+    );
+    set(
+        host,
+        "PidMode",
+        pid_of.as_ref().map(|it| format!("container:{it}").into()),
+    );
+    set(
+        host,
+        "IpcMode",
+        match ipc {
+            IpcMode::Default => None,
+            IpcMode::Private => Some("private".into()),
+            IpcMode::None => Some("none".into()),
+        },
+    );
+    set(
+        host,
+        "CgroupnsMode",
+        private_cgroup_namespace.then(|| "private".into()),
+    );
     let devices: Vec<Value> = devices
         .iter()
-        .map(|Device { on_host, in_container, access }| {
-            json!({
-                "PathOnHost": on_host,
-                "PathInContainer": in_container,
-                "CgroupPermissions": access,
-            })
-        })
+        .map(
+            |Device {
+                 on_host,
+                 in_container,
+                 access,
+             }| {
+                json!({
+                    "PathOnHost": on_host,
+                    "PathInContainer": in_container,
+                    "CgroupPermissions": access,
+                })
+            },
+        )
         .collect();
     set(host, "Devices", some_list(&devices));
-    set(host, "Sysctls", (!sysctls.is_empty()).then(|| json!(sysctls)));
+    set(
+        host,
+        "Sysctls",
+        (!sysctls.is_empty()).then(|| json!(sysctls)),
+    );
 }
 
 fn write_resources(host: &mut Map<String, Value>, resources: &Resources) {
@@ -268,7 +368,11 @@ fn write_resources(host: &mut Map<String, Value>, resources: &Resources) {
         ulimits,
     } = resources;
     set(host, "Memory", memory.map(Value::from));
-    set(host, "MemoryReservation", memory_reservation.map(Value::from));
+    set(
+        host,
+        "MemoryReservation",
+        memory_reservation.map(Value::from),
+    );
     set(host, "MemorySwap", memory_swap.map(Value::from));
     set(host, "NanoCpus", nano_cpus.map(Value::from));
     set(host, "CpuShares", cpu_shares.map(Value::from));
@@ -286,7 +390,12 @@ fn write_resources(host: &mut Map<String, Value>, resources: &Resources) {
 }
 
 fn write_lifecycle(host: &mut Map<String, Value>, lifecycle: &Lifecycle) {
-    let Lifecycle { auto_remove, restart, init, log } = lifecycle;
+    let Lifecycle {
+        auto_remove,
+        restart,
+        init,
+        log,
+    } = lifecycle;
     host.insert("AutoRemove".into(), (*auto_remove).into());
     let (name, retries) = match restart {
         RestartPolicy::No => ("no", 0),
@@ -294,21 +403,36 @@ fn write_lifecycle(host: &mut Map<String, Value>, lifecycle: &Lifecycle) {
         RestartPolicy::UnlessStopped => ("unless-stopped", 0),
         RestartPolicy::OnFailure(retries) => ("on-failure", *retries),
     };
-    host.insert("RestartPolicy".into(), json!({ "Name": name, "MaximumRetryCount": retries }));
+    host.insert(
+        "RestartPolicy".into(),
+        json!({ "Name": name, "MaximumRetryCount": retries }),
+    );
     set(host, "Init", init.map(Value::from));
     set(host, "LogConfig", log.as_ref().map(write_log));
 }
 
 fn write_log(log: &LogFiles) -> Value {
-    let LogFiles { driver, max_size, max_files } = log;
+    let LogFiles {
+        driver,
+        max_size,
+        max_files,
+    } = log;
     let driver = match driver {
         LogDriver::JsonFile => "json-file",
         LogDriver::Local => "local",
         LogDriver::None => "none",
     };
     let mut config = Map::new();
-    set(&mut config, "max-size", max_size.map(|size| size.to_string().into()));
-    set(&mut config, "max-file", max_files.map(|files| files.to_string().into()));
+    set(
+        &mut config,
+        "max-size",
+        max_size.map(|size| size.to_string().into()),
+    );
+    set(
+        &mut config,
+        "max-file",
+        max_files.map(|files| files.to_string().into()),
+    );
     json!({ "Type": driver, "Config": config })
 }
 

@@ -120,7 +120,10 @@ impl Default for Capabilities {
         // which images hardly use and exploits do. DAC_OVERRIDE is kept for root in a container that
         // drops nothing, but cannot be asked for: with a host path it opens every file on it.
         let keep = add.into_iter().chain([DacOverride]).collect();
-        Self { keep, add: add.into_iter().collect() }
+        Self {
+            keep,
+            add: add.into_iter().collect(),
+        }
     }
 }
 
@@ -148,7 +151,9 @@ impl Default for LabelRules {
             "watchtower",
             "wud",
         ];
-        Self { controllers: controllers.into_iter().map(str::to_owned).collect() }
+        Self {
+            controllers: controllers.into_iter().map(str::to_owned).collect(),
+        }
     }
 }
 
@@ -158,11 +163,17 @@ impl FloorConfig {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.images.allow.contains(&ImagePattern::Any) {
-            warnings.push("every image is allowed, so only the floor stands between an image and the host".to_owned());
+            warnings.push(
+                "every image is allowed, so only the floor stands between an image and the host"
+                    .to_owned(),
+            );
         }
         let beyond = self.capabilities.keep.iter().chain(&self.capabilities.add);
         let known = Capabilities::default().keep;
-        for capability in beyond.filter(|capability| !known.contains(capability)).collect::<BTreeSet<_>>() {
+        for capability in beyond
+            .filter(|capability| !known.contains(capability))
+            .collect::<BTreeSet<_>>()
+        {
             warnings.push(format!(
                 "every container may have the capability {}; an exception with a scope would be narrower",
                 capability.as_str()

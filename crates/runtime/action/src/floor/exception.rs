@@ -80,11 +80,22 @@ impl TryFrom<Written> for Exception {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { host_path, below, mode, capability, device, sysctl, host_port, user, scope } =
-            written;
+        let Written {
+            host_path,
+            below,
+            mode,
+            capability,
+            device,
+            sysctl,
+            host_port,
+            user,
+            scope,
+        } = written;
         let word = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if scope.is_empty() || !scope.bytes().all(word) {
-            return Err("an exception needs the one scope that a token must hold for it".to_owned());
+            return Err(
+                "an exception needs the one scope that a token must hold for it".to_owned(),
+            );
         }
         let (is_path, is_device) = (host_path.is_some(), device.is_some());
         let mut found = Vec::new();
@@ -114,16 +125,21 @@ impl TryFrom<Written> for Exception {
         }
         match <[Excepted; 1]>::try_from(found) {
             Ok([what]) => Ok(Self { what, scope }),
-            Err(_) => Err("an exception names exactly one of `host_path`, `capability`, `device`, \
+            Err(_) => Err(
+                "an exception names exactly one of `host_path`, `capability`, `device`, \
                            `sysctl`, `host_port` and `user`"
-                .to_owned()),
+                    .to_owned(),
+            ),
         }
     }
 }
 
 impl From<Exception> for Written {
     fn from(exception: Exception) -> Self {
-        let mut written = Written { scope: exception.scope, ..Written::default() };
+        let mut written = Written {
+            scope: exception.scope,
+            ..Written::default()
+        };
         match exception.what {
             Excepted::HostPath { path, below, write } => {
                 written.host_path = Some(path);
@@ -149,27 +165,53 @@ impl Exception {
         let scope = &self.scope;
         match &self.what {
             Excepted::HostPath { path, below, write } => {
-                let parts = path.as_str().split('/').filter(|part| !part.is_empty()).count();
-                let system = ["etc", "usr", "var", "run", "root", "boot", "proc", "sys", "dev", "lib", "home"];
+                let parts = path
+                    .as_str()
+                    .split('/')
+                    .filter(|part| !part.is_empty())
+                    .count();
+                let system = [
+                    "etc", "usr", "var", "run", "root", "boot", "proc", "sys", "dev", "lib", "home",
+                ];
                 let first = path.as_str().split('/').nth(1).unwrap_or_default();
-                if path.as_str().ends_with(".sock") || (parts <= 1 && *below) || (system.contains(&first) && *write) {
-                    return Some(format!("whoever holds `{scope}` can take over the host through `{path}`"));
+                if path.as_str().ends_with(".sock")
+                    || (parts <= 1 && *below)
+                    || (system.contains(&first) && *write)
+                {
+                    return Some(format!(
+                        "whoever holds `{scope}` can take over the host through `{path}`"
+                    ));
                 }
                 None
             }
             Excepted::Capability(capability) => {
                 use Capability::*;
                 let host = [
-                    Bpf, CheckpointRestore, DacReadSearch, MacAdmin, MacOverride, Mknod, NetAdmin, Perfmon,
-                    SysAdmin, SysBoot, SysModule, SysPtrace, SysRawio, SysTime, Syslog,
+                    Bpf,
+                    CheckpointRestore,
+                    DacReadSearch,
+                    MacAdmin,
+                    MacOverride,
+                    Mknod,
+                    NetAdmin,
+                    Perfmon,
+                    SysAdmin,
+                    SysBoot,
+                    SysModule,
+                    SysPtrace,
+                    SysRawio,
+                    SysTime,
+                    Syslog,
                 ];
                 host.contains(capability).then(|| {
-                    format!("{} lets whoever holds `{scope}` out of most containers", capability.as_str())
+                    format!(
+                        "{} lets whoever holds `{scope}` out of most containers",
+                        capability.as_str()
+                    )
                 })
             }
-            Excepted::Device { path, access } => (access.write || access.make).then(|| {
-                format!("whoever holds `{scope}` writes the host's device `{path}`")
-            }),
+            Excepted::Device { path, access } => (access.write || access.make)
+                .then(|| format!("whoever holds `{scope}` writes the host's device `{path}`")),
             Excepted::Sysctl(_) | Excepted::HostPort(_) | Excepted::RootUser => None,
         }
     }
@@ -190,7 +232,14 @@ mod tests {
         }))
         .unwrap();
         let path = HostPath::parse("/srv/builds").unwrap();
-        assert_eq!(exception.what, Excepted::HostPath { path, below: true, write: true });
+        assert_eq!(
+            exception.what,
+            Excepted::HostPath {
+                path,
+                below: true,
+                write: true
+            }
+        );
         assert!(read(serde_json::to_value(&exception).unwrap()).is_ok());
     }
 

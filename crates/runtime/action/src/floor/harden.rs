@@ -10,7 +10,11 @@ pub(super) fn harden(create: &mut ContainerCreate, config: &FloorConfig) {
     let security = &mut create.security;
     security.no_new_privileges = true;
     if !security.cap_drop_all {
-        let kept = config.capabilities.keep.difference(&security.cap_drop).copied();
+        let kept = config
+            .capabilities
+            .keep
+            .difference(&security.cap_drop)
+            .copied();
         security.cap_add.extend(kept);
     }
     // The whole set is said from nothing, so that it does not depend on the engine's own default.

@@ -6,8 +6,9 @@ use crate::refusal::{Refusal, Rule};
 use crate::value::PortRange;
 
 /// Ports by which runtimes and clusters are controlled. A listener there would be taken for one.
-const CONTROL_PORTS: &[u16] =
-    &[2375, 2376, 2377, 2379, 2380, 4243, 4789, 5985, 5986, 6443, 7946, 8472, 10250, 10255, 10256];
+const CONTROL_PORTS: &[u16] = &[
+    2375, 2376, 2377, 2379, 2380, 4243, 4789, 5985, 5986, 6443, 7946, 8472, 10250, 10255, 10256,
+];
 
 impl Judge<'_> {
     pub(super) fn network(&mut self, network: &Network) -> Result<(), Refusal> {
@@ -27,7 +28,11 @@ impl Judge<'_> {
             // Whose they are the broker knows.
             NetworkMode::Network(_) | NetworkMode::Container(_) => {}
         }
-        if let Some(Endpoint { network: joined, aliases: _ }) = endpoint {
+        if let Some(Endpoint {
+            network: joined,
+            aliases: _,
+        }) = endpoint
+        {
             // The docker dialect cannot say this; a gate that was taken over could.
             let agrees = match mode {
                 NetworkMode::Default => true,
@@ -53,13 +58,17 @@ impl Judge<'_> {
 
     fn host_port(&mut self, range: PortRange) -> Result<(), Refusal> {
         let PortRange { first, last } = range;
-        let control = CONTROL_PORTS.iter().any(|port| (first..=last).contains(port));
+        let control = CONTROL_PORTS
+            .iter()
+            .any(|port| (first..=last).contains(port));
         if first >= 1024 && first <= last && !control {
             return Ok(());
         }
         let refusal = Refusal::new(
             Rule::HostPort,
-            format!("the host's port {range} belongs to the system or a runtime; take one from 1024, or none"),
+            format!(
+                "the host's port {range} belongs to the system or a runtime; take one from 1024, or none"
+            ),
         );
         self.except(
             |what| matches!(what, Excepted::HostPort(free) if free.first <= first && last <= free.last),

@@ -35,7 +35,8 @@ impl Judge<'_> {
         first_word(entrypoint.as_deref().unwrap_or_default(), "Entrypoint")?;
         variables(environment)?;
         directory(working_directory.as_ref())?;
-        self.stop_timeout(*stop_timeout).map_err(|refusal| refusal.at("StopTimeout"))?;
+        self.stop_timeout(*stop_timeout)
+            .map_err(|refusal| refusal.at("StopTimeout"))?;
         health.as_ref().map_or(Ok(()), |health| self.health(health))
     }
 
@@ -83,7 +84,13 @@ impl Judge<'_> {
     }
 
     fn health(&self, health: &Health) -> Result<(), Refusal> {
-        let Health { test, interval, timeout, start_period: _, retries: _ } = health;
+        let Health {
+            test,
+            interval,
+            timeout,
+            start_period: _,
+            retries: _,
+        } = health;
         let first = match test {
             HealthTest::Inherit | HealthTest::None => return Ok(()),
             HealthTest::Command(words) => words.first().map_or("", String::as_str),
@@ -132,12 +139,17 @@ fn first_word(command: &[String], field: &str) -> Result<(), Refusal> {
 
 fn variables(environment: &[EnvVar]) -> Result<(), Refusal> {
     let obeyed = |variable: &&EnvVar| {
-        VARIABLES.iter().any(|prefix| variable.name().to_ascii_uppercase().starts_with(prefix))
+        VARIABLES
+            .iter()
+            .any(|prefix| variable.name().to_ascii_uppercase().starts_with(prefix))
     };
     match environment.iter().find(obeyed) {
         Some(variable) => Err(Refusal::new(
             Rule::Environment,
-            format!("{} is obeyed by loaders or by hooks of the runtime; set it inside the container", quote(variable.name())),
+            format!(
+                "{} is obeyed by loaders or by hooks of the runtime; set it inside the container",
+                quote(variable.name())
+            ),
         )
         .at("Env")),
         None => Ok(()),

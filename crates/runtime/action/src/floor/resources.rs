@@ -21,11 +21,31 @@ impl Judge<'_> {
             ulimits,
         } = resources;
         let limits = &self.config.limits;
-        at_most(*memory, limits.memory_max, Rule::MemoryLimit, "HostConfig.Memory")?;
-        at_most(*memory_reservation, limits.memory_max, Rule::MemoryLimit, "HostConfig.MemoryReservation")?;
+        at_most(
+            *memory,
+            limits.memory_max,
+            Rule::MemoryLimit,
+            "HostConfig.Memory",
+        )?;
+        at_most(
+            *memory_reservation,
+            limits.memory_max,
+            Rule::MemoryLimit,
+            "HostConfig.MemoryReservation",
+        )?;
         let with_swap = limits.memory_max.saturating_mul(2);
-        at_most(*memory_swap, with_swap, Rule::MemoryLimit, "HostConfig.MemorySwap")?;
-        at_most(*pids, limits.pids_max, Rule::PidsLimit, "HostConfig.PidsLimit")?;
+        at_most(
+            *memory_swap,
+            with_swap,
+            Rule::MemoryLimit,
+            "HostConfig.MemorySwap",
+        )?;
+        at_most(
+            *pids,
+            limits.pids_max,
+            Rule::PidsLimit,
+            "HostConfig.PidsLimit",
+        )?;
 
         // Ranges of the kernel; beyond them the engine clamps, and what was asked is not what is.
         within(*nano_cpus, 1, 1_000_000_000_000, "HostConfig.NanoCpus")?;
@@ -34,8 +54,9 @@ impl Judge<'_> {
         within(*cpu_quota, 1_000, 1_000_000_000, "HostConfig.CpuQuota")?;
 
         if *oom_score_adj > 1000 {
-            return Err(Refusal::new(Rule::OomLimit, "it goes from 0 to 1000")
-                .at("HostConfig.OomScoreAdj"));
+            return Err(
+                Refusal::new(Rule::OomLimit, "it goes from 0 to 1000").at("HostConfig.OomScoreAdj")
+            );
         }
         ulimits.iter().try_for_each(|ulimit| self.ulimit(ulimit))
     }
@@ -65,7 +86,9 @@ impl Judge<'_> {
             | UlimitName::Rttime => i64::MAX as u64,
         };
         if soft > hard {
-            return Err(Refusal::new(Rule::UlimitLimit, "the soft limit is above the hard one").at(at));
+            return Err(
+                Refusal::new(Rule::UlimitLimit, "the soft limit is above the hard one").at(at),
+            );
         }
         if *hard > most {
             return Err(Refusal::new(
@@ -78,8 +101,20 @@ impl Judge<'_> {
     }
 
     pub(super) fn lifecycle(&self, lifecycle: &Lifecycle) -> Result<(), Refusal> {
-        let Lifecycle { auto_remove: _, restart: _, init: _, log } = lifecycle;
-        let Some(LogFiles { driver: _, max_size, max_files }) = log else { return Ok(()) };
+        let Lifecycle {
+            auto_remove: _,
+            restart: _,
+            init: _,
+            log,
+        } = lifecycle;
+        let Some(LogFiles {
+            driver: _,
+            max_size,
+            max_files,
+        }) = log
+        else {
+            return Ok(());
+        };
         let most = self.config.limits.log_max;
         let files = u64::from(max_files.unwrap_or(1));
         match max_size.map(|size| size.saturating_mul(files)) {

@@ -45,11 +45,18 @@ impl Judge<'_> {
             Rule::Capability,
             format!("{} reaches beyond the container", capability.as_str()),
         );
-        self.except(|what| *what == Excepted::Capability(capability), refusal.at("HostConfig.CapAdd"))
+        self.except(
+            |what| *what == Excepted::Capability(capability),
+            refusal.at("HostConfig.CapAdd"),
+        )
     }
 
     fn device(&mut self, device: &Device) -> Result<(), Refusal> {
-        let Device { on_host, in_container: _, access } = device;
+        let Device {
+            on_host,
+            in_container: _,
+            access,
+        } = device;
         let refusal = Refusal::new(
             Rule::Device,
             format!("{} is a device of the host", quote(on_host.as_str())),

@@ -61,24 +61,44 @@ impl Members {
     pub(crate) fn of(value: Value, path: String) -> Result<Self, Refusal> {
         let Value::Object(left) = value else {
             let refusal = wrong_type(&value, "an object");
-            return Err(if path.is_empty() { refusal } else { refusal.at(path) });
+            return Err(if path.is_empty() {
+                refusal
+            } else {
+                refusal.at(path)
+            });
         };
         let mut folded = HashMap::with_capacity(left.len());
         for (name, _) in &left {
             if let Some(other) = folded.insert(fold(name), name) {
                 let refusal = Refusal::new(
                     Rule::JsonDuplicate,
-                    format!("the engine takes {} and {} for one member", quote(other), quote(name)),
+                    format!(
+                        "the engine takes {} and {} for one member",
+                        quote(other),
+                        quote(name)
+                    ),
                 );
-                return Err(if path.is_empty() { refusal } else { refusal.at(path) });
+                return Err(if path.is_empty() {
+                    refusal
+                } else {
+                    refusal.at(path)
+                });
             }
         }
-        Ok(Self { path, left, known: Vec::new() })
+        Ok(Self {
+            path,
+            left,
+            known: Vec::new(),
+        })
     }
 
     /// The full name of a member, for messages.
     pub(crate) fn field(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
     }
 
     /// Takes a member; `null` is a member that is not there.
@@ -104,7 +124,29 @@ impl Members {
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Result<Option<T>, Refusal> {
         let text = self.text(name)?;
-        text.map(|text| parse(&text)).transpose().map_err(|refusal| refusal.at(self.field(name)))
+        text.map(|text| parse(&text))
+            .transpose()
+            .map_err(|refusal| refusal.at(self.field(name)))
+    }
+
+    /// A string of a grammar that must be there; where it is not, `rule` refuses.
+    pub(crate) fn required<T>(
+        &mut self,
+        name: &'static str,
+        rule: Rule,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        if let Some(value) = self.parsed(name, parse)? {
+            return Ok(value);
+        }
+        match self
+            .left
+            .iter()
+            .find(|(other, _)| fold(other) == fold(name))
+        {
+            Some((other, _)) => Err(self.other_case(other, name)),
+            None => Err(Refusal::new(rule, "it is missing").at(self.field(name))),
+        }
     }
 
     /// A boolean, false where it is not there.
@@ -125,16 +167,14 @@ impl Members {
     pub(crate) fn integer(&mut self, name: &'static str) -> Result<Option<i64>, Refusal> {
         match self.take(name) {
             None => Ok(None),
-            Some(value) => integer(&value).map(Some).map_err(|r| r.at(self.field(name))),
+            Some(value) => integer(&value)
+                .map(Some)
+                .map_err(|r| r.at(self.field(name))),
         }
     }
 
     /// A number that is a limit: 0 is not there, what is below 0 is refused by `rule` as no limit.
-    pub(crate) fn limit(
-        &mut self,
-        name: &'static str,
-        rule: Rule,
-    ) -> Result<Option<u64>, Refusal> {
+    pub(crate) fn limit(&mut self, name: &'static str, rule: Rule) -> Result<Option<u64>, Refusal> {
         match self.integer(name)? {
             None | Some(0) => Ok(None),
             Some(number) => u64::try_from(number).map(Some).map_err(|_| {
@@ -183,7 +223,9 @@ impl Members {
     /// A struct inside this one.
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Option<Members>, Refusal> {
         let field = self.field(name);
-        self.take(name).map(|value| Members::of(value, field)).transpose()
+        self.take(name)
+            .map(|value| Members::of(value, field))
+            .transpose()
     }
 
     /// A map: its keys are data, case sensitive, and may differ in case alone.
@@ -205,7 +247,9 @@ impl Members {
             .into_iter()
             .map(|(key, value)| match value {
                 Value::Text(text) => Ok((key, text)),
-                other => Err(wrong_type(&other, "a string").at(format!("{field}[{}]", quote(&key)))),
+                other => {
+                    Err(wrong_type(&other, "a string").at(format!("{field}[{}]", quote(&key))))
+                }
             })
             .collect()
     }
@@ -218,8 +262,10 @@ impl Members {
             .map(|(key, value)| match value {
                 Value::Object(members) if members.is_empty() => Ok(key),
                 Value::Null => Ok(key),
-                other => Err(wrong_type(&other, "an empty object")
-                    .at(format!("{field}[{}]", quote(&key)))),
+                other => {
+                    Err(wrong_type(&other, "an empty object")
+                        .at(format!("{field}[{}]", quote(&key))))
+                }
             })
             .collect()
     }
@@ -233,8 +279,10 @@ impl Members {
             };
             let (_, value) = self.left.swap_remove(at);
             if !member.default.takes(&value) {
-                return Err(Refusal::new(member.rule, format!("not offered: {}", member.why))
-                    .at(self.field(member.name)));
+                return Err(
+                    Refusal::new(member.rule, format!("not offered: {}", member.why))
+                        .at(self.field(member.name)),
+                );
             }
         }
         Ok(())
@@ -244,11 +292,7 @@ impl Members {
     pub(crate) fn finish(self) -> Result<(), Refusal> {
         for (name, value) in &self.left {
             if let Some(known) = self.known.iter().find(|known| fold(known) == fold(name)) {
-                return Err(Refusal::new(
-                    Rule::JsonCase,
-                    format!("{} is written {}", quote(name), quote(known)),
-                )
-                .at(self.field(&printable(name))));
+                return Err(self.other_case(name, known));
             }
             if !value.is_default() {
                 return Err(Refusal::new(
@@ -260,20 +304,34 @@ impl Members {
         }
         Ok(())
     }
+
+    fn other_case(&self, written: &str, known: &str) -> Refusal {
+        Refusal::new(
+            Rule::JsonCase,
+            format!("the member is written {}", quote(known)),
+        )
+        .at(self.field(&printable(written)))
+    }
 }
 
 /// A whole number of 64 bits.
 pub(crate) fn integer(value: &Value) -> Result<i64, Refusal> {
     match value {
         Value::Number(text) => text.parse().map_err(|_| {
-            Refusal::new(Rule::JsonType, format!("{} is no whole number of 64 bits", quote(text)))
+            Refusal::new(
+                Rule::JsonType,
+                format!("{} is no whole number of 64 bits", quote(text)),
+            )
         }),
         other => Err(wrong_type(other, "a number")),
     }
 }
 
 fn wrong_type(value: &Value, expected: &str) -> Refusal {
-    Refusal::new(Rule::JsonType, format!("{expected} is expected, not {}", value.kind()))
+    Refusal::new(
+        Rule::JsonType,
+        format!("{expected} is expected, not {}", value.kind()),
+    )
 }
 
 /// A member name for a message, without the backticks.
@@ -286,8 +344,18 @@ mod tests {
     use super::*;
 
     const NEVER: &[Never] = &[
-        Never { name: "Privileged", rule: Rule::Privileged, why: "w", default: Default::Any },
-        Never { name: "MaskedPaths", rule: Rule::SecurityPaths, why: "w", default: Default::Null },
+        Never {
+            name: "Privileged",
+            rule: Rule::Privileged,
+            why: "w",
+            default: Default::Any,
+        },
+        Never {
+            name: "MaskedPaths",
+            rule: Rule::SecurityPaths,
+            why: "w",
+            default: Default::Null,
+        },
         Never {
             name: "MemorySwappiness",
             rule: Rule::MemoryLimit,
@@ -321,8 +389,14 @@ mod tests {
     #[test]
     fn what_the_engine_would_fold_is_refused() {
         assert_eq!(read(r#"{"privileged":false}"#), Err(Rule::JsonCase));
-        assert_eq!(read("{\"Ma\u{17f}\u{212a}edPaths\":[]}"), Err(Rule::JsonCase));
+        assert_eq!(
+            read("{\"Ma\u{17f}\u{212a}edPaths\":[]}"),
+            Err(Rule::JsonCase)
+        );
         assert_eq!(read("{\"A\u{212a}\":1,\"ak\":1}"), Err(Rule::JsonDuplicate));
-        assert_eq!(read(r#"{"Privileged":false,"PRIVILEGED":true}"#), Err(Rule::JsonDuplicate));
+        assert_eq!(
+            read(r#"{"Privileged":false,"PRIVILEGED":true}"#),
+            Err(Rule::JsonDuplicate)
+        );
     }
 }

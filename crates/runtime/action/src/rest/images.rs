@@ -29,18 +29,23 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str], whole: &'a str) -> Optio
             Ok(Action::ImagePull { image, platform })
         })
         .with(BodyKind::Json),
-        ("GET", [_, .., "history"]) => {
-            Route::named(named.strip_suffix("/history")?, &[], |call| {
-                Ok(Action::ImageHistory { image: selector(&call)? })
+        ("GET", [_, .., "history"]) => Route::named(named.strip_suffix("/history")?, &[], |call| {
+            Ok(Action::ImageHistory {
+                image: selector(&call)?,
             })
-        }
+        }),
         ("POST", [_, .., "tag"]) => Route::named(named.strip_suffix("/tag")?, &[], |call| {
             let Tag { target } = call.typed()?;
-            Ok(Action::ImageTag { image: selector(&call)?, target })
+            Ok(Action::ImageTag {
+                image: selector(&call)?,
+                target,
+            })
         })
         .with(BodyKind::Json),
         ("GET", [_, ..]) => Route::named(named, &[], |call| {
-            Ok(Action::ImageInspect { image: selector(&call)? })
+            Ok(Action::ImageInspect {
+                image: selector(&call)?,
+            })
         }),
         ("DELETE", [_, ..]) => docker::remove_route(named),
         _ => return None,

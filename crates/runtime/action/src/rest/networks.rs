@@ -31,17 +31,29 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         })
         .with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::NetworkPrune { filters: docker::prune_filters(&call)? })
+            Ok(Action::NetworkPrune {
+                filters: docker::prune_filters(&call)?,
+            })
         }),
         ("POST", [network, "connect"]) => Route::named(network, &[], |call| {
             let Connect { container, aliases } = call.typed()?;
-            let endpoint = Endpoint { network: call.network()?, aliases };
-            Ok(Action::NetworkConnect { container, endpoint })
+            let endpoint = Endpoint {
+                network: call.network()?,
+                aliases,
+            };
+            Ok(Action::NetworkConnect {
+                container,
+                endpoint,
+            })
         })
         .with(BodyKind::Json),
         ("POST", [network, "disconnect"]) => Route::named(network, &[], |call| {
             let Disconnect { container, force } = call.typed()?;
-            Ok(Action::NetworkDisconnect { network: call.network()?, container, force })
+            Ok(Action::NetworkDisconnect {
+                network: call.network()?,
+                container,
+                force,
+            })
         })
         .with(BodyKind::Json),
         ("GET", [] | [_]) | ("DELETE", [_]) => docker::route(method, path)?,

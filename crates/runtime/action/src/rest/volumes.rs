@@ -24,7 +24,9 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         })
         .with(BodyKind::Json),
         ("POST", ["prune"]) => Route::plain(&["filters"], |call| {
-            Ok(Action::VolumePrune { filters: docker::prune_filters(&call)? })
+            Ok(Action::VolumePrune {
+                filters: docker::prune_filters(&call)?,
+            })
         }),
         ("GET", [] | [_]) | ("DELETE", [_]) => docker::route(method, path)?,
         _ => return None,
