@@ -39,6 +39,9 @@ pub struct Outcome {
     /// What was missing, when it was not tried at all or not everywhere; a fragment such as
     /// `no --signing-key` or `no operation takes a URL`.
     pub untested: Option<String>,
+    /// Why nothing need be tried for it to hold, such as `the tokens are signed, so guessing is
+    /// hopeless`.
+    pub held: Option<String>,
 }
 
 impl Outcome {
@@ -46,15 +49,23 @@ impl Outcome {
     pub fn tried(operations: u32) -> Self {
         Self {
             tried: operations,
-            untested: None,
+            ..Self::default()
+        }
+    }
+
+    /// Not tried, since it holds for this reason.
+    pub fn held(reason: impl Into<String>) -> Self {
+        Self {
+            held: Some(reason.into()),
+            ..Self::default()
         }
     }
 
     /// Not tried, and why.
     pub fn untested(reason: impl Into<String>) -> Self {
         Self {
-            tried: 0,
             untested: Some(reason.into()),
+            ..Self::default()
         }
     }
 }

@@ -50,6 +50,7 @@ checks! {
         container_tool,
     }
     token {
+        missing,
         malformed,
         signature,
         unsigned,
@@ -63,8 +64,17 @@ checks! {
         scope,
         scope_substring,
         unbound,
+        in_query,
+        in_answer,
+        in_error,
+        guessable,
+        throttle,
     }
 }
+
+/// What is run alone and after everything else, in this order: it sends many bad tokens, and a
+/// service that locks such a sender out must not lock out the other checks.
+pub(crate) const LAST: [&str; 2] = ["token.guessable", "token.throttle"];
 
 /// The check with this id.
 pub fn find(id: &str) -> Option<&'static Check> {

@@ -209,10 +209,12 @@ async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Res
     }
 
     (cx.progress)(Event::Phase(Phase::Checks));
-    let (active, passive): (Vec<&'static Check>, Vec<&'static Check>) = selected
+    let (last, others): (Vec<&'static Check>, Vec<&'static Check>) = selected
         .iter()
         .copied()
-        .partition(|check| check.meta.active);
+        .partition(|check| checks::LAST.contains(&check.meta.id));
+    let (active, passive): (Vec<&'static Check>, Vec<&'static Check>) =
+        others.into_iter().partition(|check| check.meta.active);
     let runs: Vec<_> = passive
         .into_iter()
         .map(|check| run_check(cx, check, state))
@@ -230,8 +232,12 @@ async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Res
             lock(&state.outcomes).insert(check.meta.id, outcome);
         }
     }
+    for check in last {
+        run_check(cx, check, state).await?;
+    }
 
     (cx.progress)(Event::Phase(Phase::Closing));
+    baselines.made.undo(&cx.client).await?;
     let valid = still_valid(cx).await?;
     *lock(&state.still_valid) = valid;
     Ok(())
@@ -299,6 +305,9 @@ fn conclude(
     );
     if let Some(baselines) = cx.baselines() {
         baselines.close(cx.operations(), &cx.options, &ended);
+        for note in baselines.made.notes() {
+            cx.note(note);
+        }
     }
     let mut findings = cx.findings();
     findings.sort_by(|a, b| {
@@ -364,6 +373,8 @@ fn control(check: &Check, outcome: Option<&Outcome>, findings: &[Finding], ended
             ControlStatus::Held,
             format!("tried on {}", counted(tried as usize, "operation")),
         )
+    } else if let Some(reason) = outcome.and_then(|outcome| outcome.held.clone()) {
+        (ControlStatus::Held, reason)
     } else {
         let reason = missing.clone().unwrap_or_else(|| match outcome {
             Some(_) => "it applies to no operation".to_owned(),

@@ -461,7 +461,11 @@ impl Drive {
         } else {
             None
         };
-        Outcome { tried, untested }
+        Outcome {
+            tried,
+            untested,
+            held: None,
+        }
     }
 }
 
