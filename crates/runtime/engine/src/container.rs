@@ -18,6 +18,29 @@ use tokio::task::AbortHandle;
 /// A time that never was, as Go writes it.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// What dockerd hides of `/proc` and `/sys`, and what it makes read-only there.
+const MASKED: &[&str] = &[
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+const READ_ONLY: &[&str] = &[
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
 /// One container.
 pub(crate) struct Record {
     pub(crate) id: String,
@@ -72,6 +95,17 @@ impl Record {
         }
         if body.host_config.network_mode.is_empty() {
             body.host_config.network_mode = "bridge".to_owned();
+        }
+        if !body.host_config.privileged {
+            // As dockerd shows them: its default lists, unless the caller named others.
+            let defaults = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+            let host_config = &mut body.host_config;
+            host_config
+                .masked_paths
+                .get_or_insert_with(|| defaults(MASKED));
+            host_config
+                .readonly_paths
+                .get_or_insert_with(|| defaults(READ_ONLY));
         }
         if body.host_config.runtime.is_empty() {
             body.host_config.runtime = "runc".to_owned();

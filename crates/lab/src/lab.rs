@@ -1,0 +1,472 @@
+//! The lab's life: it lays its roots, starts its listeners, serves, and leaves nothing behind.
+
+use crate::deployment::{Facts, Secrets, UID};
+use crate::dpop::Proofs;
+use crate::hole::{Hole, Switches};
+use crate::internal::{self, Part};
+use crate::legacy_tokens::LegacyTokens;
+use crate::resolve::Resolver;
+use crate::root::{self, Places, Root};
+use crate::service::{BODY, State, configure, only_own_host};
+use crate::shell::Shell;
+use crate::store::{SEEDS, Store};
+use crate::verify::{Auth, now};
+use crate::{openapi, service};
+use actix_web::dev::ServerHandle;
+use actix_web::web::{Data, JsonConfig, PayloadConfig};
+use actix_web::{App, HttpServer, middleware};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use cofferdam_docker::Client;
+use cofferdam_docker::wire::{ContainerConfig, CreateBody};
+use cofferdam_engine::{AuthorizationPolicy, Engine, EngineOptions, Seed};
+use cofferdam_issuer::{Issuer, SigningKey};
+use cofferdam_token::{Algorithm, IssuerPolicy, Verifier};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// The issuer's name.
+const ISSUER: &str = "https://issuer.lab.example";
+/// The service's own name in `aud`.
+const AUDIENCE: &str = "https://containers.lab.example";
+/// How long the identities' tokens live, in seconds.
+const LIFETIME: u64 = 3600;
+/// What an ordinary user may do.
+const SCOPES: &str = "containers:read containers:write jobs:read jobs:write workspace:read \
+    images:read webhooks:test diagnostics:run assistant:use settings:read metrics:read events:read \
+    usage:read builds:read repositories:read volumes:read networks:read nodes:read audit:read \
+    policy:read deployments:read schedules:read";
+
+/// How a lab is set up.
+#[derive(Debug, Clone, Default)]
+pub struct LabOptions {
+    /// Which holes are open.
+    pub switches: Switches,
+    /// The loopback port of the service; 0 takes any free one.
+    pub port: u16,
+    /// A program whose `main` calls [`confined_shell_main`](crate::confined_shell_main) first.
+    /// Without one the command injection is absent.
+    pub shell_helper: Option<PathBuf>,
+    /// The signing key in PEM, for labs that should take each other's tokens; a new RSA key
+    /// otherwise.
+    pub signing_key_pem: Option<String>,
+}
+
+/// Why a lab did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A file or a listener.
+    #[error("cannot start the lab: {0}")]
+    Io(#[from] io::Error),
+    /// The engine.
+    #[error("cannot start the lab's engine")]
+    Engine(#[from] cofferdam_engine::Error),
+    /// A call of the engine.
+    #[error("the lab's engine refuses")]
+    Docker(#[from] cofferdam_docker::Error),
+    /// The keys.
+    #[error("cannot make the lab's signing key")]
+    Key(#[from] cofferdam_issuer::KeyError),
+    /// Something that the lab made itself cannot be used.
+    #[error("cannot use the lab's own {0}")]
+    Own(&'static str),
+}
+
+/// A running lab. Dropping it stops it and removes its files.
+#[derive(Debug)]
+pub struct Lab {
+    switches: Switches,
+    absent: BTreeMap<Hole, String>,
+    address: SocketAddr,
+    identities: BTreeMap<String, String>,
+    signing_key: String,
+    jwks: Value,
+    files: Vec<PathBuf>,
+    places: Places,
+    engine_tcp: Option<SocketAddr>,
+    stop: Option<ServerHandle>,
+    thread: Option<JoinHandle<()>>,
+    /// Removed last, when nothing uses it any more.
+    _directory: TempDir,
+}
+
+impl Lab {
+    /// Starts a lab on loopback, in threads of its own. When it returns the service answers.
+    ///
+    /// # Errors
+    /// [`LabError`] when a file, a listener or a key cannot be made. That a machine refuses
+    /// namespaces is no error: see [`Lab::absent_holes`].
+    pub fn start(options: LabOptions) -> Result<Lab, LabError> {
+        let directory = tempfile::Builder::new()
+            .prefix("cofferdam-lab-")
+            .tempdir()?;
+        let path = directory.path().to_owned();
+        let switches = options.switches.clone();
+        let (ready, started) = mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("cofferdam-lab".to_owned())
+            .spawn(move || {
+                actix_web::rt::System::new().block_on(async move {
+                    match Parts::start(options, &path).await {
+                        Ok((parts, server, mut running)) => {
+                            // Whoever waits for it has not gone: `start` waits below.
+                            let _ = ready.send(Ok(parts));
+                            // An error here ends the lab, which its clients notice.
+                            let _ = server.await;
+                            running.engine.stop().await;
+                            running.others.shutdown().await;
+                        }
+                        Err(error) => drop(ready.send(Err(error))),
+                    }
+                });
+            })?;
+        let parts = started.recv().map_err(|_| LabError::Own("thread"))??;
+        Ok(Lab {
+            switches,
+            absent: parts.absent,
+            address: parts.address,
+            identities: parts.identities,
+            signing_key: parts.signing_key,
+            jwks: parts.jwks,
+            files: parts.files,
+            places: parts.places,
+            engine_tcp: parts.engine_tcp,
+            stop: Some(parts.stop),
+            thread: Some(thread),
+            _directory: directory,
+        })
+    }
+
+    /// The service's URL, without a slash at its end.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of its OpenAPI document.
+    pub fn spec_url(&self) -> String {
+        format!("{}/openapi.json", self.base_url())
+    }
+
+    /// Which holes are open and there.
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// Holes that were to be open and that this machine cannot have, with the reason.
+    pub fn absent_holes(&self) -> &BTreeMap<Hole, String> {
+        &self.absent
+    }
+
+    /// Name → token. `alice` of the tenant `acme` and `bob` of `globex` have access tokens,
+    /// `acme-ci` and `globex-ci` the opaque tokens of the legacy operations.
+    pub fn identities(&self) -> &BTreeMap<String, String> {
+        &self.identities
+    }
+
+    /// The issuer's private key in PEM: the lab is a staging system.
+    pub fn signing_key_pem(&self) -> &str {
+        &self.signing_key
+    }
+
+    /// The issuer's public keys.
+    pub fn jwks(&self) -> &Value {
+        &self.jwks
+    }
+
+    /// `compose.yaml`, `docker-inspect.json` and `docker-info.json` of the pretended deployment.
+    pub fn deployment_files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The directory that plays the root of the host.
+    pub fn host_root(&self) -> &Path {
+        &self.places.host
+    }
+
+    /// The directory that plays the root of the service's container.
+    pub fn container_root(&self) -> &Path {
+        &self.places.root
+    }
+
+    /// The engine's socket, on the pretended host.
+    pub fn engine_socket(&self) -> &Path {
+        &self.places.socket
+    }
+
+    /// Where `docker:2375` leads, when it is open.
+    pub fn engine_tcp(&self) -> Option<SocketAddr> {
+        self.engine_tcp
+    }
+
+    /// Stops the lab and waits until nothing of it runs. Dropping it does the same.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The command is sent when the future is made; the thread below ends when it is done.
+            drop(stop.stop(false));
+        }
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the running service hands to its [`Lab`].
+struct Parts {
+    absent: BTreeMap<Hole, String>,
+    address: SocketAddr,
+    identities: BTreeMap<String, String>,
+    signing_key: String,
+    jwks: Value,
+    files: Vec<PathBuf>,
+    places: Places,
+    engine_tcp: Option<SocketAddr>,
+    stop: ServerHandle,
+}
+
+/// What runs beside the server.
+struct Running {
+    engine: Engine,
+    others: JoinSet<()>,
+}
+
+impl Parts {
+    async fn start(
+        options: LabOptions,
+        directory: &Path,
+    ) -> Result<(Parts, actix_web::dev::Server, Running), LabError> {
+        let switches = &options.switches;
+        let secrets = Secrets::new()?;
+        let facts = Facts::new(switches, &secrets);
+        let places = root::lay(directory, &facts, &secrets)?;
+        let engine = engine(switches, &facts, &places).await?;
+        if facts.socket {
+            root::mount_socket(&places)?;
+        }
+        let client = Client::unix(engine.socket()).with_timeout(Duration::from_secs(10));
+        let files = write_files(directory, &facts, &client).await?;
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
+        let address = listener.local_addr()?;
+        let base = format!("http://{address}");
+        let mut others = JoinSet::new();
+        let resolver = Resolver {
+            engine: engine.tcp(),
+            metadata: match switches.is_open(Hole::MetadataService) {
+                true => Some(internal::serve(Part::Metadata, &mut others).await?),
+                false => None,
+            },
+            internal: internal::serve(Part::Internal, &mut others).await?,
+        };
+
+        let mut absent = BTreeMap::new();
+        let mut shell = None;
+        if switches.is_open(Hole::CommandInjection) {
+            let uid = if facts.root { 0 } else { UID };
+            let writable = match facts.host_mount {
+                true => vec!["/host".to_owned()],
+                false => Vec::new(),
+            };
+            match Shell::new(options.shell_helper.as_deref(), &places.root, uid, writable).await {
+                Ok(found) => shell = Some(found),
+                Err(reason) => drop(absent.insert(Hole::CommandInjection, reason)),
+            }
+        }
+
+        let key = match &options.signing_key_pem {
+            Some(pem) => SigningKey::from_pem(pem)?,
+            None => SigningKey::generate(Algorithm::Rs256)?,
+        };
+        let signing_key = key.to_pem()?;
+        let issuer = Issuer::new(ISSUER, key);
+        let policy = IssuerPolicy::new(ISSUER, issuer.key_set())
+            .audience(AUDIENCE)
+            .algorithms([Algorithm::Rs256]);
+        let strict = Verifier::new([policy]).map_err(|_| LabError::Own("issuer policy"))?;
+        let legacy = LegacyTokens::new(
+            switches.is_open(Hole::TokenGuessable),
+            !switches.is_open(Hole::TokenThrottle),
+        )?;
+        let identities = identities(&issuer, &legacy)?;
+
+        let state = Data::new(State {
+            auth: Auth {
+                strict,
+                issuer: ISSUER.to_owned(),
+                audience: AUDIENCE.to_owned(),
+                keys: issuer.key_set(),
+                public_pem: public_pem(&signing_key).ok_or(LabError::Own("public key"))?,
+                switches: switches.clone(),
+                base: base.clone(),
+                proofs: Proofs::default(),
+            },
+            switches: switches.clone(),
+            legacy,
+            store: Store::new(),
+            engine: client,
+            root: Root::open(&places.root)?,
+            shell,
+            resolver,
+            secrets,
+            jwks: issuer.jwks(),
+            openapi: openapi::document(switches, &base, ISSUER).to_string(),
+            hosts: [address.to_string(), format!("localhost:{}", address.port())].to_vec(),
+        });
+        let served = state.clone();
+        let server = HttpServer::new(move || {
+            let state = served.clone();
+            App::new()
+                .app_data(state.clone())
+                .app_data(PayloadConfig::new(BODY))
+                .app_data(JsonConfig::default().limit(BODY))
+                .wrap(middleware::from_fn(only_own_host))
+                .configure(|config| configure(config, &state.switches))
+                .default_service(actix_web::web::to(|| async {
+                    Err::<String, _>(service::Problem::not_found("operation"))
+                }))
+        })
+        .workers(2)
+        .client_request_timeout(Duration::from_secs(10))
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen(listener)?
+        .run();
+        let parts = Parts {
+            absent,
+            address,
+            identities,
+            signing_key,
+            jwks: state.jwks.clone(),
+            files,
+            places,
+            engine_tcp: engine.tcp(),
+            stop: server.handle(),
+        };
+        let running = Running { engine, others };
+        Ok((parts, server, running))
+    }
+}
+
+async fn engine(
+    switches: &Switches,
+    facts: &Facts,
+    places: &Places,
+) -> Result<Engine, cofferdam_engine::Error> {
+    let hardened = !switches.is_open(Hole::EngineRootful);
+    let mut options = EngineOptions::new(&places.socket, &places.host);
+    options.userns_remap = hardened;
+    options.authorization = hardened.then(|| AuthorizationPolicy {
+        plugin: "cofferdam-authz".to_owned(),
+    });
+    options.tcp = facts.engine_tcp.then(|| (Ipv4Addr::LOCALHOST, 0).into());
+    options.seeds = SEEDS
+        .iter()
+        .map(|seed| Seed {
+            name: format!("{}-{}", seed.tenant, seed.name),
+            body: CreateBody {
+                config: ContainerConfig {
+                    image: "allowed/app:1".to_owned(),
+                    cmd: Some(["sh", "-c", seed.command].map(str::to_owned).to_vec()),
+                    labels: BTreeMap::from([("tenant".to_owned(), seed.tenant.to_owned())]),
+                    ..ContainerConfig::default()
+                },
+                host_config: crate::routes::jobs::confined(),
+            },
+            running: true,
+        })
+        .collect();
+    options.seeds.push(facts.seed());
+    Engine::start(options).await
+}
+
+/// Writes what a person would hand to a posture check.
+async fn write_files(
+    directory: &Path,
+    facts: &Facts,
+    client: &Client,
+) -> Result<Vec<PathBuf>, LabError> {
+    let deployment = directory.join("deployment");
+    std::fs::create_dir_all(&deployment)?;
+    let inspected = vec![client.inspect(crate::deployment::SERVICE).await?];
+    let json = |result: serde_json::Result<String>| result.map_err(|_| LabError::Own("engine"));
+    let files = [
+        ("compose.yaml", facts.compose()),
+        (
+            "docker-inspect.json",
+            json(serde_json::to_string_pretty(&inspected))?,
+        ),
+        (
+            "docker-info.json",
+            json(serde_json::to_string_pretty(&client.info().await?))?,
+        ),
+    ];
+    let mut paths = Vec::new();
+    for (name, text) in files {
+        let path = deployment.join(name);
+        std::fs::write(&path, text)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+fn identities(
+    issuer: &Issuer,
+    legacy: &LegacyTokens,
+) -> Result<BTreeMap<String, String>, LabError> {
+    let mut identities = BTreeMap::new();
+    for (name, tenant) in [("alice", "acme"), ("bob", "globex")] {
+        let token = issuer
+            .token(name)
+            .audience(AUDIENCE)
+            .scope(SCOPES)
+            .claim("tenant", tenant)
+            .claim("roles", vec!["member"])
+            .lifetime(LIFETIME)
+            .mint(now())?;
+        identities.insert(name.to_owned(), token);
+        let token = legacy.of(tenant).ok_or(LabError::Own("legacy tokens"))?;
+        identities.insert(format!("{tenant}-ci"), token.to_owned());
+    }
+    Ok(identities)
+}
+
+/// The public half of a private RSA key, as SubjectPublicKeyInfo in PEM.
+fn public_pem(private: &str) -> Option<String> {
+    use aws_lc_rs::signature::KeyPair as _;
+    let body: String = private
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
+    // The crate's base64 is the URL alphabet; PEM has the other one.
+    let url = body.replace('+', "-").replace('/', "_");
+    let der = cofferdam_token::base64url::decode(url.trim_end_matches('='))?;
+    let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&der).ok()?;
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
+    let encoded = cofferdam_token::base64url::encode(public.as_ref());
+    let mut body = encoded.replace('-', "+").replace('_', "/");
+    while !body.len().is_multiple_of(4) {
+        body.push('=');
+    }
+    let lines: Vec<_> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
+    Some(format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        lines.join("\n")
+    ))
+}

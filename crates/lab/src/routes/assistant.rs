@@ -1,0 +1,167 @@
+//! The assistant: it plans from a text, calls its tools, and tells what came of it.
+
+use crate::hole::Hole;
+use crate::planner::{Call, TOOLS, plan};
+use crate::routes::jobs::{IMAGE, confined};
+use crate::service::{Problem, State, read};
+use crate::verify::{Group, Principal};
+use actix_web::web::{Bytes, Data, ServiceConfig, post};
+use actix_web::{HttpRequest, HttpResponse};
+use cofferdam_docker::wire::CreateBody;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config.route("/v1/assistant", post().to(ask));
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    prompt: String,
+}
+
+async fn ask(
+    request: HttpRequest,
+    state: Data<State>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::Sound, "assistant:use")?;
+    let Question { prompt } = read(&body)?;
+    let mut steps = Vec::new();
+    for call in plan(&prompt) {
+        // "The assistant is one of us": its tools act as the service, not as the caller.
+        let result = match state.is_open(Hole::AgentContainerTool) {
+            true => act_as_service(&state, &call).await,
+            false => act_as_caller(&state, &caller, &call).await,
+        };
+        let mut step = serde_json::to_value(&call).unwrap_or_default();
+        match result {
+            Ok(value) => step["result"] = value,
+            Err(problem) => step["error"] = problem.to_string().into(),
+        }
+        steps.push(step);
+    }
+    let reply = match steps.len() {
+        0 => format!("I can use these tools: {}.", TOOLS.join(", ")),
+        1 => "I called one tool.".to_owned(),
+        many => format!("I called {many} tools."),
+    };
+    Ok(HttpResponse::Ok().json(json!({"reply": reply, "steps": steps})))
+}
+
+async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
+    match call {
+        Call::ListContainers {} => {
+            let containers = state.engine.containers(true).await?;
+            let shown = containers.iter().map(|container| {
+                json!({
+                    "id": container.id[..12],
+                    "name": container.names.first().map(|name| name.trim_start_matches('/')),
+                    "image": container.image,
+                    "state": container.state,
+                    "labels": container.labels,
+                })
+            });
+            Ok(shown.collect())
+        }
+        Call::InspectContainer { container } => {
+            let found = state.engine.inspect(container).await?;
+            Ok(
+                json!({"name": found.name.trim_start_matches('/'), "image": found.config.image,
+                "state": found.state.status, "command": found.config.cmd}),
+            )
+        }
+        Call::ReadLogs { container } => logs(state, container).await,
+        Call::RunContainer {
+            image,
+            command,
+            volumes,
+            privileged,
+        } => {
+            let mut body = CreateBody::default();
+            body.config.image.clone_from(image);
+            body.config.cmd = Some(command.clone());
+            body.host_config.binds = Some(volumes.clone());
+            body.host_config.privileged = *privileged;
+            run(state, &body).await
+        }
+    }
+}
+
+async fn act_as_caller(state: &State, caller: &Principal, call: &Call) -> Result<Value, Problem> {
+    let needed = match call {
+        Call::RunContainer { .. } => "jobs:write",
+        _ => "containers:read",
+    };
+    if !caller.has_scope(needed) {
+        return Err(Problem::forbidden(format!("this needs the scope {needed}")));
+    }
+    let own = |name: &str| {
+        let mut containers = state.store.of(&caller.tenant).into_iter();
+        let found = containers.find(|container| container.id == name || container.name == name);
+        found.ok_or_else(|| Problem::not_found("container"))
+    };
+    match call {
+        Call::ListContainers {} => {
+            let containers = state.store.of(&caller.tenant).into_iter();
+            Ok(containers
+                .map(|c| json!({"id": c.id, "name": c.name, "image": c.image}))
+                .collect())
+        }
+        Call::InspectContainer { container } => {
+            let container = own(container)?;
+            let found = state.engine.inspect(&container.engine).await?;
+            Ok(
+                json!({"id": container.id, "name": container.name, "image": container.image,
+                "state": found.state.status}),
+            )
+        }
+        Call::ReadLogs { container } => logs(state, &own(container)?.engine).await,
+        Call::RunContainer {
+            image,
+            command,
+            volumes,
+            privileged,
+        } => {
+            if image != IMAGE || !volumes.is_empty() || *privileged || command.is_empty() {
+                return Err(Problem::forbidden(format!(
+                    "a run needs a command and the image {IMAGE}, and may have no volumes or privileges"
+                )));
+            }
+            let mut body = CreateBody {
+                host_config: confined(),
+                ..CreateBody::default()
+            };
+            body.config.image.clone_from(image);
+            body.config.cmd = Some(command.clone());
+            body.config
+                .labels
+                .insert("tenant".to_owned(), caller.tenant.clone());
+            run(state, &body).await
+        }
+    }
+}
+
+async fn logs(state: &State, container: &str) -> Result<Value, Problem> {
+    let frames = state.engine.logs(container, 100).await?;
+    let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+    Ok(String::from_utf8_lossy(&bytes).into_owned().into())
+}
+
+/// Runs a container to its end, or for a few seconds, and removes it.
+async fn run(state: &State, body: &CreateBody) -> Result<Value, Problem> {
+    let id = state.engine.create(None, body).await?.id;
+    let result = async {
+        state.engine.start(&id).await?;
+        let waiting = state
+            .engine
+            .clone()
+            .with_timeout(std::time::Duration::from_secs(3));
+        let code = waiting.wait(&id).await.ok();
+        Ok(json!({"container": id[..12], "exit_code": code, "output": logs(state, &id).await?}))
+    };
+    let result = result.await;
+    state.engine.remove(&id, true).await?;
+    result
+}

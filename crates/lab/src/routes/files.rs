@@ -1,0 +1,50 @@
+//! Files of the tenants' build workspaces.
+
+use crate::hole::Hole;
+use crate::service::{Problem, State};
+use crate::verify::Group;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Query, ServiceConfig, get};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use std::path::Path;
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config.route("/v1/workspace/file", get().to(file));
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    path: String,
+}
+
+async fn file(
+    request: HttpRequest,
+    state: Data<State>,
+    query: Query<Wanted>,
+) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::Sound, "workspace:read")?;
+    if query.path.is_empty() || caller.tenant.is_empty() {
+        return Err(Problem::bad(
+            "the query needs `path`, a file of the workspace",
+        ));
+    }
+    let workspace = format!("/srv/workspaces/{}", caller.tenant);
+    let read = match state.is_open(Hole::PathTraversal) {
+        // The caller's path, dots, leading slash and all.
+        true => state.root.read(&Path::new(&workspace).join(&query.path)),
+        false => state.root.read_beneath(&workspace, Path::new(&query.path)),
+    };
+    match read {
+        Ok(bytes) => Ok(HttpResponse::Ok()
+            .content_type("text/plain; charset=utf-8")
+            .body(bytes)),
+        Err(error) if state.is_open(Hole::PathTraversal) => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("cannot read {}: {error}", query.path),
+        )),
+        Err(_) => Err(Problem::not_found("file in the workspace")),
+    }
+}

@@ -1,0 +1,233 @@
+//! Jobs: containers that end. A definition is imported, and becomes a container of the engine.
+
+use crate::deployment::random;
+use crate::hole::Hole;
+use crate::service::{Problem, State, read};
+use crate::store::Job;
+use crate::verify::Group;
+use actix_web::web::{Bytes, Data, Path, ServiceConfig, delete, get, post};
+use actix_web::{HttpRequest, HttpResponse};
+use cofferdam_docker::wire::{ContainerConfig, CreateBody, HostConfig};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+const READ: &str = "jobs:read";
+const WRITE: &str = "jobs:write";
+/// The one image that jobs may run.
+pub(crate) const IMAGE: &str = "allowed/app:1";
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config
+        .route("/v1/jobs", get().to(list))
+        .route("/v1/jobs", post().to(import))
+        .route("/v1/jobs/{id}", get().to(inspect))
+        .route("/v1/jobs/{id}", delete().to(remove));
+}
+
+/// The documented members, and no others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    name: String,
+    image: String,
+    command: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    labels: Map<String, Value>,
+}
+
+/// The documented members, and whatever else came.
+#[derive(Deserialize)]
+struct OpenDefinition {
+    name: String,
+    image: String,
+    command: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    #[serde(default)]
+    labels: Map<String, Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+async fn list(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::Sound, READ)?;
+    let jobs: Vec<_> = state
+        .store
+        .jobs_of(&caller.tenant)
+        .into_iter()
+        .map(|job| json!({"id": job.id, "name": job.name, "image": job.image}))
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({"jobs": jobs})))
+}
+
+async fn import(
+    request: HttpRequest,
+    state: Data<State>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::Sound, WRITE)?;
+    let (definition, rest) = match state.is_open(Hole::InputDeserialization) {
+        true => {
+            let open: OpenDefinition = read(&body)?;
+            let definition = Definition {
+                name: open.name,
+                image: open.image,
+                command: open.command,
+                env: open.env,
+                labels: open.labels,
+            };
+            (definition, open.rest)
+        }
+        false => (read(&body)?, Map::new()),
+    };
+    if definition.image != IMAGE {
+        return Err(Problem::bad(format!("only the image {IMAGE} may be run")));
+    }
+    let name_is_good = (1..=60).contains(&definition.name.len())
+        && definition
+            .name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if !name_is_good || definition.command.is_empty() || definition.labels.len() > 50 {
+        return Err(Problem::bad(
+            "a job needs a name of letters, digits, `_`, `.` and `-`, a command, and at most 50 labels",
+        ));
+    }
+    let body = CreateBody {
+        config: ContainerConfig {
+            image: definition.image.clone(),
+            cmd: Some(definition.command.clone()),
+            env: Some(
+                definition
+                    .env
+                    .iter()
+                    .map(|(k, v)| format!("{k}={v}"))
+                    .collect(),
+            ),
+            labels: BTreeMap::from([("tenant".to_owned(), caller.tenant.clone())]),
+            ..ContainerConfig::default()
+        },
+        host_config: confined(),
+    };
+    let mut body = serde_json::to_value(body).unwrap_or_default();
+    // "The engine knows its members better than we do."
+    for (name, value) in rest {
+        body[name] = value;
+    }
+    let id = format!("job-{}", hex(&random::<6>().unwrap_or_default()));
+    let engine = state.engine.create(Some(&id), &body).await?.id;
+    if let Err(error) = state.engine.start(&engine).await {
+        state.engine.remove(&engine, true).await?;
+        return Err(error.into());
+    }
+    let oldest = state.store.add_job(
+        id.clone(),
+        &caller.tenant,
+        definition.name,
+        engine,
+        definition.labels,
+    );
+    if let Some(oldest) = oldest {
+        state.engine.remove(&oldest.engine, true).await?;
+    }
+    let job = state
+        .store
+        .job(&id, &caller.tenant)
+        .ok_or_else(|| Problem::not_found("job"))?;
+    Ok(HttpResponse::Created()
+        .insert_header(("location", format!("/v1/jobs/{id}")))
+        .json(view(&state, &job).await?))
+}
+
+async fn inspect(
+    request: HttpRequest,
+    state: Data<State>,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::JobResults, READ)?;
+    let job = state
+        .store
+        .job(&id, &caller.tenant)
+        .ok_or_else(|| state.explain(&request, Group::JobResults, Problem::not_found("job")))?;
+    Ok(HttpResponse::Ok().json(view(&state, &job).await?))
+}
+
+async fn remove(
+    request: HttpRequest,
+    state: Data<State>,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let caller = state.enter(&request, Group::Sound, WRITE)?;
+    let job = state
+        .store
+        .job(&id, &caller.tenant)
+        .ok_or_else(|| Problem::not_found("job"))?;
+    state.engine.remove(&job.engine, true).await?;
+    state.store.remove_job(&id);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What every container of a tenant is held to.
+pub(crate) fn confined() -> HostConfig {
+    HostConfig {
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        network_mode: "none".to_owned(),
+        memory: 64 << 20,
+        pids_limit: Some(64),
+        ..HostConfig::default()
+    }
+}
+
+async fn view(state: &State, job: &Job) -> Result<Value, Problem> {
+    let runtime = state.engine.inspect(&job.engine).await?;
+    let frames = state.engine.logs(&job.engine, 200).await?;
+    let output: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+    let settings = serde_json::to_value(&runtime.host_config).unwrap_or_default();
+    Ok(json!({
+        "id": job.id,
+        "name": job.name,
+        "image": job.image,
+        "labels": job.labels,
+        "state": runtime.state.status,
+        "exit_code": runtime.state.exit_code,
+        "hostname": runtime.config.hostname,
+        "user": runtime.config.user,
+        "command": runtime.config.cmd,
+        "settings": snake(settings),
+        "output": String::from_utf8_lossy(&output),
+    }))
+}
+
+/// `CapAdd` → `cap_add`, and what is not set is left out.
+fn snake(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let named = map.into_iter().filter(|(_, value)| !value.is_null());
+            named
+                .map(|(name, value)| {
+                    let mut to = String::new();
+                    let mut last_was_lower = false;
+                    for letter in name.chars() {
+                        if letter.is_ascii_uppercase() && last_was_lower {
+                            to.push('_');
+                        }
+                        last_was_lower = letter.is_ascii_lowercase();
+                        to.push(letter.to_ascii_lowercase());
+                    }
+                    (to, snake(value))
+                })
+                .collect::<Map<_, _>>()
+                .into()
+        }
+        Value::Array(list) => list.into_iter().map(snake).collect(),
+        other => other,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,38 @@
+//! The engine's API, passed through as it is: the hole, there only when it is open.
+
+use crate::service::{Problem, State};
+use crate::verify::Group;
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, Data, Path, ServiceConfig, route};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    config.route("/v1/runtime/{path:.*}", route().to(pass));
+}
+
+async fn pass(
+    request: HttpRequest,
+    state: Data<State>,
+    path: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    state.enter(&request, Group::Sound, "containers:read")?;
+    let wrong = |_| Problem::bad("the path is wrong");
+    let method = hyper::Method::from_bytes(request.method().as_str().as_bytes())
+        .map_err(|_| Problem::bad("the method is wrong"))?;
+    let query = match request.query_string() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    let target: hyper::Uri = format!("/{path}{query}").parse().map_err(wrong)?;
+    let body = (!body.is_empty()).then_some(body);
+    let answer = state.engine.send(method, &target.to_string(), body).await?;
+    let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut passed = HttpResponse::build(status);
+    for name in ["content-type", "api-version", "server"] {
+        if let Some(value) = answer.headers().get(name) {
+            passed.insert_header((name, value.as_bytes()));
+        }
+    }
+    Ok(passed.body(answer.into_body()))
+}
