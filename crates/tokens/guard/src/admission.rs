@@ -88,7 +88,8 @@ async fn judge(
     if let Some(certificate) = request.conn_data::<ClientCertificate>() {
         sender = sender.with_certificate(certificate.der());
     }
-    let token = verify(inner, credentials.token, now, &sender).await?;
+    let peer = request.peer_addr().map(|address| address.ip());
+    let token = verify(inner, credentials.token, peer, now, &sender).await?;
     if let Some(revocations) = &inner.revocations {
         let id = token
             .claims()
@@ -174,31 +175,56 @@ async fn prove(
     }
 }
 
-/// Verifies, and once more with fresh keys where the key was not known.
+/// Verifies; once more with fresh keys where the key was not known; and asks the issuer about what
+/// says nothing by itself.
 async fn verify(
     inner: &Inner,
     token: &str,
+    peer: Option<IpAddr>,
     now: u64,
     sender: &Sender<'_>,
-) -> Result<Verified, Rejection> {
-    let first = inner.verifier.verify_from(token, now, sender);
-    let (Err(Rejection::KeyUnknown), Some(refresh)) = (&first, &inner.refresh) else {
-        return first;
+) -> Result<Verified, Reason> {
+    let rejection = match inner.verifier.verify_from(token, now, sender) {
+        Ok(verified) => return Ok(verified),
+        Err(rejection) => rejection,
     };
+    match (rejection, &inner.introspection) {
+        (Rejection::KeyUnknown, _) if refresh(inner, token).await => {
+            Ok(inner.verifier.verify_from(token, now, sender)?)
+        }
+        (Rejection::NotCompact, Some(introspection)) => {
+            // Each question costs the issuer something, so who guesses may not ask.
+            if let (Some(throttle), Some(peer)) = (&inner.throttle, peer)
+                && throttle.is_exhausted(peer, now)
+            {
+                return Err(Reason::Throttled(throttle.retry_after()));
+            }
+            Ok(introspection.introspect(token, now, *sender).await?)
+        }
+        _ => Err(rejection.into()),
+    }
+}
+
+/// Whether the keys of the issuer that the token names have changed. The name is not believed: it
+/// only says whom to ask.
+async fn refresh(inner: &Inner, token: &str) -> bool {
     let Ok(parts) = cofferdam_token::inspect(token) else {
-        return first;
+        return false;
     };
-    let issuer = parts
+    let Some(issuer) = parts
         .claims()
         .root()
         .get("iss")
-        .and_then(|issuer| issuer.as_str());
-    match issuer {
-        Some(issuer) if refresh.refresh(issuer).await => {
-            inner.verifier.verify_from(token, now, sender)
+        .and_then(|issuer| issuer.as_str())
+    else {
+        return false;
+    };
+    for refresh in &inner.refresh {
+        if refresh.refresh(issuer).await {
+            return true;
         }
-        _ => first,
     }
+    false
 }
 
 fn refuse(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cofferdam_token::dpop::ProofPolicy;
+use cofferdam_token::introspect::Introspect;
 use cofferdam_token::refresh::Refresh;
 use cofferdam_token::state::{Memory, State};
 use cofferdam_token::throttle::Throttle;
@@ -27,7 +28,8 @@ pub(crate) struct Inner {
     pub(crate) max_token: usize,
     pub(crate) dpop: Option<Dpop>,
     pub(crate) revocations: Option<Arc<dyn State>>,
-    pub(crate) refresh: Option<Arc<dyn Refresh>>,
+    pub(crate) refresh: Vec<Arc<dyn Refresh>>,
+    pub(crate) introspection: Option<Arc<dyn Introspect>>,
     pub(crate) throttle: Option<Throttle>,
     pub(crate) observer: Option<Observer>,
     pub(crate) observe_only: bool,
@@ -71,7 +73,8 @@ impl Guard {
             resource_metadata: None,
             dpop: None,
             revocations: None,
-            refresh: None,
+            refresh: Vec::new(),
+            introspection: None,
             throttle: Some(Throttle::new(20, 5)),
             observer: None,
             observe_only: false,
@@ -126,10 +129,17 @@ impl Guard {
         self.with(|inner| inner.revocations = Some(store))
     }
 
-    /// Asks for fresh keys when a token names one that is not known.
+    /// Asks for fresh keys when a token names one that is not known. May be called once for each
+    /// issuer.
     #[must_use]
     pub fn refresh(self, refresh: Arc<dyn Refresh>) -> Guard {
-        self.with(|inner| inner.refresh = Some(refresh))
+        self.with(|inner| inner.refresh.push(refresh))
+    }
+
+    /// Asks about tokens that are no JWT. A peer that has failed too often is not asked for.
+    #[must_use]
+    pub fn introspection(self, introspection: Arc<dyn Introspect>) -> Guard {
+        self.with(|inner| inner.introspection = Some(introspection))
     }
 
     /// How often a peer may fail before it is answered 429: `burst` times at once, from then on

@@ -32,6 +32,9 @@ pub mod challenge;
 mod claims;
 pub mod danger;
 pub mod dpop;
+#[cfg(feature = "fetch")]
+pub mod fetch;
+pub mod introspect;
 pub mod json;
 pub mod jws;
 pub mod key;

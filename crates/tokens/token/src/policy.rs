@@ -194,13 +194,21 @@ impl IssuerPolicy {
         header.allow(self.algorithms)?;
         self.profile.check_header(header)?;
         self.check_time(claims, now)?;
-        self.profile.check_audience(claims, |audience| {
-            self.audiences.iter().any(|ours| ours == audience)
-        })?;
+        self.profile
+            .check_audience(claims, |audience| self.is_ours(audience))?;
         self.profile.check_claims(claims)?;
         if self.trust_domain.is_some() && !self.is_of_trust_domain(claims) {
             return Err(Rejection::ClaimMismatch("sub"));
         }
+        self.check_wanted(claims)
+    }
+
+    /// Whether `audience` is one of the configured ones.
+    fn is_ours(&self, audience: &str) -> bool {
+        self.audiences.iter().any(|ours| ours == audience)
+    }
+
+    fn check_wanted(&self, claims: &Claims) -> Result<(), Rejection> {
         for (name, values) in &self.wanted {
             let value = claims.get(name).and_then(|value| value.as_str());
             if !value.is_some_and(|value| values.iter().any(|wanted| wanted == value)) {
@@ -208,6 +216,24 @@ impl IssuerPolicy {
             }
         }
         Ok(())
+    }
+
+    /// What holds for an answer of introspection, which has neither header nor profile (RFC 7662
+    /// §2.2): all members but `active` are optional there, but an audience must be named here.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn check_introspected(&self, claims: &Claims, now: u64) -> Result<(), Rejection> {
+        match claims.expires_at() {
+            Some(_) => self.check_time(claims, now)?,
+            None => self.check_start(claims, now as f64)?,
+        }
+        let mut audience = claims.audience().peekable();
+        if audience.peek().is_none() {
+            return Err(Rejection::ClaimMissing("aud"));
+        }
+        if !audience.any(|audience| self.is_ours(audience)) {
+            return Err(Rejection::AudienceMismatch);
+        }
+        self.check_wanted(claims)
     }
 
     /// RFC 7519 §4.1.4-6. `now` is "on or after" `exp`: at `exp` itself the token is over.
@@ -219,17 +245,23 @@ impl IssuerPolicy {
         if now >= expires + leeway {
             return Err(Rejection::Expired);
         }
-        if claims.not_before().is_some_and(|from| now + leeway < from) {
-            return Err(Rejection::NotYetValid);
-        }
-        if claims.issued_at().is_some_and(|at| now + leeway < at) {
-            return Err(Rejection::IssuedInFuture);
-        }
+        self.check_start(claims, now)?;
         if let Some(longest) = self.max_lifetime {
             let issued = claims.issued_at().ok_or(Rejection::ClaimMissing("iat"))?;
             if expires - issued > longest.as_secs_f64() {
                 return Err(Rejection::LifetimeTooLong);
             }
+        }
+        Ok(())
+    }
+
+    fn check_start(&self, claims: &Claims, now: f64) -> Result<(), Rejection> {
+        let leeway = self.leeway.as_secs_f64();
+        if claims.not_before().is_some_and(|from| now + leeway < from) {
+            return Err(Rejection::NotYetValid);
+        }
+        if claims.issued_at().is_some_and(|at| now + leeway < at) {
+            return Err(Rejection::IssuedInFuture);
         }
         Ok(())
     }

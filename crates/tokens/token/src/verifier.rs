@@ -205,6 +205,30 @@ impl Verified {
         }
     }
 
+    /// A token of which its issuer said that it is active.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn from_introspection(
+        claims: Claims,
+        policy: &Arc<IssuerPolicy>,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Result<Verified, Rejection> {
+        policy.check_introspected(&claims, now)?;
+        let binding = sender::check(&claims, sender)?;
+        Ok(Verified(Arc::new(Inner {
+            claims,
+            policy: Arc::clone(policy),
+            binding,
+        })))
+    }
+
+    /// Judges an answer of introspection once more, at another time and for another sender.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn recheck(&self, now: u64, sender: &Sender<'_>) -> Result<(), Rejection> {
+        self.0.policy.check_introspected(&self.0.claims, now)?;
+        sender::check(&self.0.claims, sender).map(drop)
+    }
+
     /// All claims.
     pub fn claims(&self) -> &Claims {
         &self.0.claims

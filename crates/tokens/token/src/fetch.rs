@@ -1,0 +1,14 @@
+//! Fetching keys from their issuer, and asking it about opaque tokens (feature `fetch`).
+//!
+//! Everything that is fetched is bounded in size and time, no redirect is followed, and only https
+//! is spoken unless the host is this machine. What cannot be fetched is not replaced by anything:
+//! the last good keys serve for a configured time, and then none do (CVE-2026-31837).
+
+mod client;
+mod discovery;
+mod introspection;
+mod keys;
+
+pub use client::{Client, FetchError};
+pub use introspection::{IntrospectionClient, IntrospectionError};
+pub use keys::{KeyFetcher, KeyFetcherBuilder, KeySource};
