@@ -6,12 +6,13 @@
 
 use crate::client::{Client, lock};
 use crate::inventory::{Harvest, Samples};
+use crate::made::Made;
+use crate::request::encode;
 use crate::{
     Auth, Event, Exchange, Halt, Level, Operation, ParamIn, Reach, Request, ScanOptions, Source,
     oracle,
 };
 use futures_util::stream::{self, StreamExt as _};
-use percent_encoding::utf8_percent_encode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -82,6 +83,7 @@ const ALTERNATIVES: usize = 4;
 pub(crate) struct Baselines {
     done: Vec<OnceLock<Baseline>>,
     harvests: Vec<Mutex<Harvest>>,
+    pub(crate) made: Made,
 }
 
 impl Baselines {
@@ -90,6 +92,7 @@ impl Baselines {
             done: (0..operations).map(|_| OnceLock::new()).collect(),
             // One more for what is answered without a token.
             harvests: (0..=identities).map(|_| Mutex::default()).collect(),
+            made: Made::default(),
         }
     }
 
@@ -325,16 +328,32 @@ impl Runner<'_> {
                 self.ask_strangers(&mut baseline, operation, &shared)
                     .await?;
             }
+            self.made(operation, &exchange, Auth::Identity(who));
             self.baselines.learn(Some(who), &operation.path, &exchange);
             baseline.valid[who] = Some(exchange);
             baseline.requests[who] = Some(request);
         }
+        if let Some(garbage) = &baseline.garbage {
+            self.made(operation, garbage, Auth::Garbage);
+        }
         if let Some(anonymous) = &baseline.anonymous {
+            self.made(operation, anonymous, Auth::None);
             self.baselines.learn(None, &operation.path, anonymous);
             baseline.protection =
                 oracle::classify(anonymous, baseline.garbage.as_ref(), &baseline.valid);
         }
         Ok(baseline)
+    }
+
+    fn made(&self, operation: &Operation, exchange: &Exchange, auth: Auth) {
+        let known = |delete: &Operation, name: &str, value: &str| {
+            (0..=self.options.identities.len()).any(|who| {
+                let seen = self.baselines.harvest(who, delete, name);
+                seen.iter().any(|seen| seen == value)
+            })
+        };
+        let made = &self.baselines.made;
+        made.take(self.operations, operation, &auth, exchange, known);
     }
 
     async fn ask_strangers(
@@ -365,7 +384,19 @@ impl Runner<'_> {
         first: Request,
     ) -> Result<(Request, Arc<Exchange>), Halt> {
         let exchange = self.client.send(&first).await?;
-        if oracle::welcome(&exchange) || !operation.is_safe() {
+        if oracle::welcome(&exchange) {
+            return Ok((first, exchange));
+        }
+        if !operation.is_safe() {
+            // What an earlier identity has made may be in the way: names are often unique.
+            let another = with_another_name(&first, who);
+            if who > 0
+                && matches!(exchange.status(), Some(400 | 409 | 422 | 500))
+                && let Some(request) = another
+            {
+                let exchange = self.client.send(&request).await?;
+                return Ok((request, exchange));
+            }
             return Ok((first, exchange));
         }
         let mut tries = Vec::new();
@@ -518,8 +549,23 @@ fn with_seen_members(
     request
 }
 
-fn encode(value: &str) -> String {
-    utf8_percent_encode(value, crate::request::COMPONENT).to_string()
+/// The request with a number added to the members of its body that name what is made.
+fn with_another_name(request: &Request, number: usize) -> Option<Request> {
+    let body = request.json_body()?;
+    let mut changed = None;
+    for (name, value) in body.as_object()? {
+        let lower = name.to_ascii_lowercase();
+        let names = ["name", "title", "slug", "label", "email"];
+        if let Some(text) = value.as_str()
+            && names.iter().any(|part| lower.ends_with(part))
+        {
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let request = changed.take().unwrap_or_else(|| request.clone());
+            let value = format!("{}{text}", number + 1);
+            changed = Some(request.with_body_member(&pointer, value.into()));
+        }
+    }
+    changed
 }
 
 /// Why a request could not be made.

@@ -27,7 +27,7 @@ const SUSPICIOUS: u32 = 6;
 /// Failures of one operation after which it is not sent again.
 const GIVEN_UP: u32 = 3;
 /// Bytes of bodies that are held at the same time before bodies are cut short.
-const RETAINED: u64 = 256 << 20;
+const RETAINED: u64 = 64 << 20;
 /// What is read of a body after that.
 const SHORT_BODY: usize = 16 << 10;
 /// Times that a request is sent again because the target asked to wait.

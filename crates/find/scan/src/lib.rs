@@ -17,6 +17,7 @@ mod forge;
 mod identity;
 mod inventory;
 mod jwt;
+mod made;
 mod operation;
 mod options;
 mod oracle;

@@ -58,7 +58,7 @@ pub struct Request {
 }
 
 /// What stays as it is in a parameter's value: the unreserved characters of RFC 3986, section 2.3.
-pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -129,7 +129,7 @@ impl Request {
         if header {
             self.with_raw_param(operation, name, value)
         } else {
-            let encoded = utf8_percent_encode(value, COMPONENT).to_string();
+            let encoded = encode(value);
             self.with_raw_param(operation, name, &encoded)
         }
     }
@@ -171,12 +171,12 @@ impl Request {
     /// The same request with the query member `name` set to `value`, percent-encoded.
     #[must_use]
     pub fn with_query(self, name: &str, value: &str) -> Self {
-        let encoded = utf8_percent_encode(value, COMPONENT).to_string();
+        let encoded = encode(value);
         self.with_raw_query(name, &encoded)
     }
 
     fn with_raw_query(mut self, name: &str, raw: &str) -> Self {
-        let name_encoded = utf8_percent_encode(name, COMPONENT).to_string();
+        let name_encoded = encode(name);
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path.to_owned(), query.to_owned()),
             None => (self.target.clone(), String::new()),
@@ -312,6 +312,11 @@ fn place_of(operation: &Operation, name: &str) -> ParamIn {
         .map(|param| param.place)
         .min()
         .unwrap_or(ParamIn::Query)
+}
+
+/// A value as it stands in a path or query: all but unreserved characters percent-encoded.
+pub(crate) fn encode(value: &str) -> String {
+    utf8_percent_encode(value, COMPONENT).to_string()
 }
 
 /// The path of a template with every `{name}` replaced by its raw value.

@@ -12,13 +12,14 @@ use super::harvest::looks_like_id;
 use super::{Harvest, Samples, first_identity, har, operation, tag};
 use crate::client::Client;
 use crate::context::nonce;
+use crate::request::encode;
 use crate::run::Stop;
 use crate::{
     Auth, BodySpec, Exchange, Level, Operation, Param, ParamIn, Request, ScanOptions, oracle,
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hyper::Method;
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -685,10 +686,6 @@ fn shape(template: &str) -> String {
         .map(|part| if part.starts_with('{') { "{}" } else { part })
         .collect::<Vec<_>>()
         .join("/")
-}
-
-fn encode(value: &str) -> String {
-    utf8_percent_encode(value, crate::request::COMPONENT).to_string()
 }
 
 fn digits(text: &str) -> String {
