@@ -31,3 +31,6 @@ pub(crate) use secrets::{Kind, Leak, leaks};
 pub(crate) use shell::{Injection, injections};
 pub(crate) use tenants::{Tenants, mentions_admin};
 pub(crate) use traversal::{KNOWN_FILES, KnownFile, Technique, techniques};
+
+#[cfg(test)]
+mod holes;

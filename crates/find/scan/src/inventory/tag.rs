@@ -87,6 +87,8 @@ const WORDS: [(Reach, &[&str]); 6] = [
             "completion",
             "completions",
             "ask",
+            "copilot",
+            "chatbot",
             "llm",
             "conversation",
         ],

@@ -7,9 +7,26 @@ use serde_json::{Map, Value, json};
 
 /// Members whose change harms nobody, the most harmless first.
 const HARMLESS: &[&str] = &[
-    "labels", "label", "tags", "annotations", "metadata", "description", "note", "notes", "comment",
-    "comments", "summary", "remark", "display_name", "displayName", "title", "text", "content",
-    "message", "body", "name",
+    "labels",
+    "label",
+    "tags",
+    "annotations",
+    "metadata",
+    "description",
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "summary",
+    "remark",
+    "display_name",
+    "displayName",
+    "title",
+    "text",
+    "content",
+    "message",
+    "body",
+    "name",
 ];
 
 /// Actions and what undoes them.
@@ -63,21 +80,35 @@ pub(crate) fn member_change(
             || declared.is_none() && sample.is_none_or(Map::is_empty) && current.contains_key(name)
     };
     let member = HARMLESS.iter().find(|name| {
-        known(name) && current.get(**name).is_none_or(|value| changed(value, mark).is_some())
+        known(name)
+            && current
+                .get(**name)
+                .is_none_or(|value| changed(value, mark).is_some())
     })?;
     let before = current.get(*member).cloned();
-    let kind = declared.and_then(|map| map.get(*member)).map(|schema| schema["type"].clone());
+    let kind = declared
+        .and_then(|map| map.get(*member))
+        .map(|schema| schema["type"].clone());
     let empty = match kind.as_ref().and_then(Value::as_str) {
         Some("object") => json!({}),
         Some("array") => json!([]),
-        _ if sample.and_then(|map| map.get(*member)).is_some_and(Value::is_object) => json!({}),
+        _ if sample
+            .and_then(|map| map.get(*member))
+            .is_some_and(Value::is_object) =>
+        {
+            json!({})
+        }
         _ => json!(""),
     };
     let old = before.unwrap_or(empty);
     // What replaces the whole object takes its other members along as they are.
     let mut rest = Map::new();
     if operation.method != Method::PATCH {
-        for name in declared.into_iter().flat_map(Map::keys).chain(sample.into_iter().flat_map(Map::keys)) {
+        for name in declared
+            .into_iter()
+            .flat_map(Map::keys)
+            .chain(sample.into_iter().flat_map(Map::keys))
+        {
             if let Some(value) = current.get(name) {
                 rest.insert(name.clone(), value.clone());
             } else if let Some(value) = sample.and_then(|map| map.get(name)) {
@@ -139,21 +170,40 @@ pub(crate) fn opposite<'a>(cx: &'a Context, operation: &Operation) -> Option<&'a
 /// Whether `operation`, an action, would change the object `now` at all.
 pub(crate) fn would_change(operation: &Operation, now: &Exchange) -> bool {
     let action = operation.path.rsplit('/').next().unwrap_or_default();
-    let Some(states) = STATES.iter().find(|(name, _)| *name == action).map(|(_, states)| states) else {
+    let Some(states) = STATES
+        .iter()
+        .find(|(name, _)| *name == action)
+        .map(|(_, states)| states)
+    else {
         return true;
     };
     let state = state_in(now);
-    !state.iter().any(|(_, value)| states.contains(&value.as_str()))
+    !state
+        .iter()
+        .any(|(_, value)| states.contains(&value.as_str()))
 }
 
 /// The members of an object that say in which state it is.
 pub(crate) fn state_in(exchange: &Exchange) -> Vec<(String, String)> {
-    let Some(json) = exchange.json() else { return Vec::new() };
+    let Some(json) = exchange.json() else {
+        return Vec::new();
+    };
     super::leaves(json)
         .into_iter()
         .filter(|(at, _)| {
             let name = at.rsplit('/').next().unwrap_or_default().to_lowercase();
-            matches!(name.as_str(), "status" | "state" | "running" | "paused" | "enabled" | "locked" | "archived" | "active" | "starred")
+            matches!(
+                name.as_str(),
+                "status"
+                    | "state"
+                    | "running"
+                    | "paused"
+                    | "enabled"
+                    | "locked"
+                    | "archived"
+                    | "active"
+                    | "starred"
+            )
         })
         .map(|(at, leaf)| match leaf {
             Value::String(text) => (at, text.to_lowercase()),
@@ -172,7 +222,11 @@ pub(crate) fn on_object(
     who: usize,
 ) -> Option<Request> {
     let request = cx.request(operation, who)?;
-    Some(request.with_param(operation, param, id).with_auth(Auth::Identity(who)))
+    Some(
+        request
+            .with_param(operation, param, id)
+            .with_auth(Auth::Identity(who)),
+    )
 }
 
 #[cfg(test)]
@@ -196,11 +250,23 @@ mod tests {
         let now = json!({ "id": "b-1", "name": "web", "labels": { "team": "a" } });
         let request = Request::new(Method::PATCH, "/boxes/b-1", Auth::None);
         let schema = json!({ "properties": { "name": { "type": "string" }, "labels": { "type": "object" } } });
-        let change = member_change(&operation(Method::PATCH, schema.clone()), &request, &now, "m1").unwrap();
-        assert_eq!(change.body, json!({ "labels": { "team": "a", "cofferdam-mark": "m1" } }));
+        let change = member_change(
+            &operation(Method::PATCH, schema.clone()),
+            &request,
+            &now,
+            "m1",
+        )
+        .unwrap();
+        assert_eq!(
+            change.body,
+            json!({ "labels": { "team": "a", "cofferdam-mark": "m1" } })
+        );
         assert_eq!(change.undo, json!({ "labels": { "team": "a" } }));
         let whole = member_change(&operation(Method::PUT, schema), &request, &now, "m1").unwrap();
-        assert_eq!(whole.undo, json!({ "labels": { "team": "a" }, "name": "web" }));
+        assert_eq!(
+            whole.undo,
+            json!({ "labels": { "team": "a" }, "name": "web" })
+        );
     }
 
     #[test]

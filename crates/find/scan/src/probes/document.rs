@@ -27,9 +27,9 @@ impl Document {
     pub(crate) fn put(&self, request: &Request, value: &Value) -> Request {
         match &self.site {
             Site::Body(content_type) => request.clone().with_body(content_type, value.to_string()),
-            Site::Member(pointer) => {
-                request.clone().with_body_member(pointer, Value::from(value.to_string()))
-            }
+            Site::Member(pointer) => request
+                .clone()
+                .with_body_member(pointer, Value::from(value.to_string())),
         }
     }
 
@@ -48,14 +48,21 @@ impl Document {
             .filter(|part| !part.is_empty())
             .fold(&self.schema, |schema, part| &schema["properties"][part]);
         schema["properties"].get(member).is_some()
-            || self.value.pointer(pointer).is_some_and(|object| object.get(member).is_some())
+            || self
+                .value
+                .pointer(pointer)
+                .is_some_and(|object| object.get(member).is_some())
     }
 }
 
 /// The objects in the request of `operation`.
 pub(crate) fn documents(operation: &Operation, request: &Request) -> Vec<Document> {
-    let Some(spec) = &operation.body else { return Vec::new() };
-    let Some(body) = &request.body else { return Vec::new() };
+    let Some(spec) = &operation.body else {
+        return Vec::new();
+    };
+    let Some(body) = &request.body else {
+        return Vec::new();
+    };
     let text = String::from_utf8_lossy(body);
     let mut found = Vec::new();
     if spec.content_type.contains("form") {
@@ -67,12 +74,23 @@ pub(crate) fn documents(operation: &Operation, request: &Request) -> Vec<Documen
                 && text.len() > 4
                 && let Some(inner) = object(text)
             {
-                found.push(Document { site: Site::Member(pointer), value: inner, schema: Value::Null });
+                found.push(Document {
+                    site: Site::Member(pointer),
+                    value: inner,
+                    schema: Value::Null,
+                });
             }
         }
         let content_type = spec.content_type.clone();
         let schema = spec.schema.clone();
-        found.insert(0, Document { site: Site::Body(content_type), value, schema });
+        found.insert(
+            0,
+            Document {
+                site: Site::Body(content_type),
+                value,
+                schema,
+            },
+        );
     }
     found
 }
@@ -81,9 +99,13 @@ pub(crate) fn documents(operation: &Operation, request: &Request) -> Vec<Documen
 fn object(text: &str) -> Option<Value> {
     let value = serde_json::from_str::<Value>(text).ok().or_else(|| {
         // Plain text reads as YAML, too; only what has a member counts.
-        text.contains(':').then(|| serde_saphyr::from_str::<Value>(text).ok()).flatten()
+        text.contains(':')
+            .then(|| serde_saphyr::from_str::<Value>(text).ok())
+            .flatten()
     })?;
-    let filled = value.as_object().is_some_and(|map: &Map<String, Value>| !map.is_empty());
+    let filled = value
+        .as_object()
+        .is_some_and(|map: &Map<String, Value>| !map.is_empty());
     filled.then_some(value)
 }
 
@@ -146,9 +168,18 @@ mod tests {
         let request = Request::new(Method::POST, "/jobs", Auth::None).with_json(&body);
         let found = documents(&operation, &request);
         let names: Vec<Option<String>> = found.iter().map(Document::name).collect();
-        assert!(names.contains(&None) && names.contains(&Some("definition".to_owned())), "{names:?}");
-        let inner = found.iter().find(|document| document.name().as_deref() == Some("definition")).unwrap();
-        let sent = inner.put(&request, &json!({ "image": "x" })).json_body().unwrap();
+        assert!(
+            names.contains(&None) && names.contains(&Some("definition".to_owned())),
+            "{names:?}"
+        );
+        let inner = found
+            .iter()
+            .find(|document| document.name().as_deref() == Some("definition"))
+            .unwrap();
+        let sent = inner
+            .put(&request, &json!({ "image": "x" }))
+            .json_body()
+            .unwrap();
         assert_eq!(sent["definition"], r#"{"image":"x"}"#);
     }
 

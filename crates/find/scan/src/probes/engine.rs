@@ -63,13 +63,22 @@ pub(crate) fn list_of_containers(json: &Value) -> Option<Vec<String>> {
 
 /// What the engine's answer to `GET /info` says about the host; `proof` is kept with each fact.
 pub(crate) fn engine_facts(info: &str, proof: &Evidence) -> Facts {
-    let input = Input { name: "GET /info", bytes: info.as_bytes() };
-    let engine = Deployment::read(&[input]).ok().and_then(|deployment| deployment.engine);
+    let input = Input {
+        name: "GET /info",
+        bytes: info.as_bytes(),
+    };
+    let engine = Deployment::read(&[input])
+        .ok()
+        .and_then(|deployment| deployment.engine);
     let mut facts = Facts::new();
     for (condition, fact) in engine.iter().flat_map(|engine| engine.facts.iter()) {
         let mut evidence = fact.evidence.clone();
         evidence.push(proof.clone());
-        let live = Fact { truth: fact.truth, confidence: Confidence::Proven, evidence };
+        let live = Fact {
+            truth: fact.truth,
+            confidence: Confidence::Proven,
+            evidence,
+        };
         facts.learn(condition, live);
     }
     facts

@@ -25,7 +25,11 @@ impl Tenants {
         let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
         // Lists lead to objects, objects to their parts.
         for _ in 0..4 {
-            for operation in cx.operations().iter().filter(|operation| is_a_callers(operation)) {
+            for operation in cx
+                .operations()
+                .iter()
+                .filter(|operation| is_a_callers(operation))
+            {
                 for who in 0..identities {
                     let Some(Some(exchange)) = cx.baseline(operation).valid.get(who) else {
                         continue;
@@ -38,7 +42,9 @@ impl Tenants {
                         continue;
                     }
                     taken.insert((operation.index, who));
-                    let Some(json) = exchange.json() else { continue };
+                    let Some(json) = exchange.json() else {
+                        continue;
+                    };
                     if super::list_of_containers(json).is_some_and(|ids| !ids.is_empty()) {
                         // An engine that is shown in the raw tells everyone of everything.
                         continue;
@@ -125,12 +131,28 @@ fn is_a_callers(operation: &Operation) -> bool {
 
 /// Whether the member at this pointer names something.
 fn is_name(at: &str) -> bool {
-    let member = at.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
+    let member = at
+        .rsplit('/')
+        .find(|part| part.parse::<usize>().is_err())
+        .unwrap_or_default();
     super::words(member).last().is_some_and(|word| {
         matches!(
             word.as_str(),
-            "id" | "ids" | "uuid" | "guid" | "name" | "names" | "title" | "slug" | "key" | "username"
-                | "handle" | "email" | "owner" | "tenant"
+            "id" | "ids"
+                | "uuid"
+                | "guid"
+                | "name"
+                | "names"
+                | "title"
+                | "slug"
+                | "key"
+                | "ref"
+                | "code"
+                | "username"
+                | "handle"
+                | "email"
+                | "owner"
+                | "tenant"
         )
     })
 }

@@ -53,10 +53,16 @@ pub(crate) static META: Meta = Meta {
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let mut tried = 0;
     let mut found: Vec<Exposure<'_>> = Vec::new();
-    for operation in cx.operations().iter().filter(|operation| !is_meant_to(operation)) {
+    for operation in cx
+        .operations()
+        .iter()
+        .filter(|operation| !is_meant_to(operation))
+    {
         let answers = answers(cx, operation);
         tried += u32::from(!answers.is_empty());
-        let Some(exchange) = answers.first() else { continue };
+        let Some(exchange) = answers.first() else {
+            continue;
+        };
         let leaks: Vec<Leak> = of(exchange)
             .into_iter()
             .filter(|leak| !is_own(cx, leak) && is_the_services(operation, leak, &answers))
@@ -68,7 +74,10 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         let values: BTreeSet<&str> = leaks.iter().map(|leak| leak.value.as_str()).collect();
         // The same secret on another path is the same thing to mend.
         match found.iter_mut().find(|known| {
-            known.leaks.iter().any(|leak| values.contains(leak.value.as_str()))
+            known
+                .leaks
+                .iter()
+                .any(|leak| values.contains(leak.value.as_str()))
         }) {
             Some(known) => known.places.push(place),
             None => found.push(Exposure {
@@ -109,7 +118,11 @@ impl Exposure<'_> {
         }
         let mut evidence = vec![redacted(cx, &self.exchange, &self.leaks)];
         let by_structure = kinds.iter().any(|kind| *kind != Kind::Variable);
-        let mut confidence = if by_structure { Confidence::Proven } else { Confidence::Firm };
+        let mut confidence = if by_structure {
+            Confidence::Proven
+        } else {
+            Confidence::Firm
+        };
         let mut severity = META.severity;
         let named: Vec<String> = kinds.iter().map(|kind| kind.label().to_owned()).collect();
         let mut description = format!("{} answers with {}", self.operation, named.join(" and "));
@@ -118,7 +131,10 @@ impl Exposure<'_> {
             confidence = Confidence::Proven;
             severity = Severity::Critical;
             let name = &cx.identities()[who].name;
-            description.push_str(&format!("; `{}` is the secret that signs the tokens", leak.name));
+            description.push_str(&format!(
+                "; `{}` is the secret that signs the tokens",
+                leak.name
+            ));
             evidence.push(
                 Evidence::new("the signature of an identity's token verifies with the secret")
                     .observed(format!("`{}` verifies the token of {name}", leak.name)),
@@ -142,7 +158,13 @@ impl Exposure<'_> {
 fn answers(cx: &Context, operation: &Operation) -> Vec<Arc<Exchange>> {
     let baseline = cx.baseline(operation);
     let fine = |exchange: &&Arc<Exchange>| probes::succeeded(exchange);
-    let all: Vec<Arc<Exchange>> = baseline.valid.iter().flatten().filter(fine).cloned().collect();
+    let all: Vec<Arc<Exchange>> = baseline
+        .valid
+        .iter()
+        .flatten()
+        .filter(fine)
+        .cloned()
+        .collect();
     if all.is_empty() {
         return baseline.anonymous.iter().filter(fine).cloned().collect();
     }
@@ -159,8 +181,22 @@ fn is_meant_to(operation: &Operation) -> bool {
         words(part).iter().any(|word| {
             matches!(
                 word.as_str(),
-                "token" | "tokens" | "login" | "signin" | "oauth" | "oauth2" | "session" | "sessions"
-                    | "docs" | "doc" | "openapi" | "swagger" | "redoc" | "readme" | "help" | "examples"
+                "token"
+                    | "tokens"
+                    | "login"
+                    | "signin"
+                    | "oauth"
+                    | "oauth2"
+                    | "session"
+                    | "sessions"
+                    | "docs"
+                    | "doc"
+                    | "openapi"
+                    | "swagger"
+                    | "redoc"
+                    | "readme"
+                    | "help"
+                    | "examples"
             )
         })
     })
@@ -178,7 +214,9 @@ fn is_own(cx: &Context, leak: &Leak) -> bool {
 /// not stand in an object.
 fn is_the_services(operation: &Operation, leak: &Leak, answers: &[Arc<Exchange>]) -> bool {
     if answers.len() > 1 {
-        return answers.iter().all(|exchange| of(exchange).iter().any(|other| other.value == leak.value));
+        return answers
+            .iter()
+            .all(|exchange| of(exchange).iter().any(|other| other.value == leak.value));
     }
     !operation.path.contains('{')
 }
@@ -195,10 +233,16 @@ fn signing_secret<'a>(cx: &Context, leaks: &'a [Leak]) -> Option<(&'a Leak, usiz
         let (input, signature) = cx.identities()[who].token.reveal().rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let signs = |secret: &[u8]| {
-            hmac::verify(&hmac::Key::new(algorithm, secret), input.as_bytes(), &signature).is_ok()
+            hmac::verify(
+                &hmac::Key::new(algorithm, secret),
+                input.as_bytes(),
+                &signature,
+            )
+            .is_ok()
         };
         let leak = leaks.iter().find(|leak| {
-            signs(leak.value.as_bytes()) || STANDARD.decode(&leak.value).is_ok_and(|raw| signs(&raw))
+            signs(leak.value.as_bytes())
+                || STANDARD.decode(&leak.value).is_ok_and(|raw| signs(&raw))
         })?;
         Some((leak, who))
     })
@@ -224,10 +268,16 @@ fn redacted(cx: &Context, exchange: &Exchange, leaks: &[Leak]) -> Evidence {
     let mut evidence = cx.evidence("the answer holds it; its value is not kept", exchange);
     if let Some(response) = &mut evidence.response {
         let at = text.find("[a ").or_else(|| text.find("[the ")).unwrap_or(0);
-        let from = text[..at].char_indices().rev().nth(200).map_or(0, |(from, _)| from);
+        let from = text[..at]
+            .char_indices()
+            .rev()
+            .nth(200)
+            .map_or(0, |(from, _)| from);
         let body: String = text[from..].chars().take(600).collect();
         response.body = cx.redact(&body);
-        response.headers.retain(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        response
+            .headers
+            .retain(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     }
     evidence.observed(cx.redact(&marks.join(", ")))
 }
@@ -242,7 +292,12 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let account = || {
         let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let claims = json!({ "iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:prod:api" });
-        format!("{}.{}.{}", part(json!({ "alg": "RS256" })), part(claims), URL_SAFE_NO_PAD.encode([9_u8; 64]))
+        format!(
+            "{}.{}.{}",
+            part(json!({ "alg": "RS256" })),
+            part(claims),
+            URL_SAFE_NO_PAD.encode([9_u8; 64])
+        )
     };
     let guarded = move |body: Value| {
         move |request: &Request| match request.subject() {

@@ -48,24 +48,35 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let mut tried = 0;
     let mut best: Option<(Proof, &Operation)> = None;
     let mut places: Vec<Place> = Vec::new();
-    for operation in cx.operations().iter().filter(|operation| is_for_admins(operation)) {
+    for operation in cx
+        .operations()
+        .iter()
+        .filter(|operation| is_for_admins(operation))
+    {
         let mut proof: Option<Proof> = None;
         let mut asked = false;
         for who in &tenants.ordinary {
-            let Some(Some(exchange)) = cx.baseline(operation).valid.get(*who) else { continue };
+            let Some(Some(exchange)) = cx.baseline(operation).valid.get(*who) else {
+                continue;
+            };
             asked = true;
             if !probes::succeeded(exchange) {
                 continue;
             }
             let found = prove(cx, &tenants, operation, *who, exchange);
-            if found.as_ref().map(|found| found.confidence) > proof.as_ref().map(|known| known.confidence) {
+            if found.as_ref().map(|found| found.confidence)
+                > proof.as_ref().map(|known| known.confidence)
+            {
                 proof = found;
             }
         }
         tried += u32::from(asked);
         let Some(proof) = proof else { continue };
         let place = cx.place(operation);
-        if best.as_ref().is_none_or(|(known, _)| proof.confidence > known.confidence) {
+        if best
+            .as_ref()
+            .is_none_or(|(known, _)| proof.confidence > known.confidence)
+        {
             // The first place is the one that the evidence is about.
             places.insert(0, place);
             best = Some((proof, operation));
@@ -114,14 +125,23 @@ fn prove(
     let proof = |why: String, confidence, from, first: Evidence| {
         let mut evidence = vec![first];
         evidence.extend(control.clone());
-        Proof { who: name.clone(), why, from, confidence, evidence }
+        Proof {
+            who: name.clone(),
+            why,
+            from,
+            confidence,
+            evidence,
+        }
     };
     let answered = format!("{name} is answered");
     // What another identity alone is shown elsewhere.
     let others = tenants.ordinary.iter().filter(|other| **other != who);
     for other in others {
         let text = exchange.text();
-        let foreign = tenants.only(*other, who).into_iter().find(|value| holds(&text, value));
+        let foreign = tenants
+            .only(*other, who)
+            .into_iter()
+            .find(|value| holds(&text, value));
         if let Some(value) = foreign {
             let owner = &cx.identities()[*other].name;
             let from = match baseline.protection {
@@ -141,17 +161,26 @@ fn prove(
         return None;
     }
     let firm = |why: String| {
-        Some(proof(why, Confidence::Firm, State::TokenHolder, cx.evidence(answered.clone(), exchange)))
+        Some(proof(
+            why,
+            Confidence::Firm,
+            State::TokenHolder,
+            cx.evidence(answered.clone(), exchange),
+        ))
     };
     if let Some(scope) = missing_scope(cx, operation, who) {
-        return firm(format!("its token does not have `{scope}`, which the description asks for"));
+        return firm(format!(
+            "its token does not have `{scope}`, which the description asks for"
+        ));
     }
     if let Some(words) = declared(operation) {
         return firm(format!("the description says `{words}`"));
     }
     if let Some((sibling, refusal)) = refused_sibling(cx, operation, who) {
         let mut found = firm(format!("{sibling} refuses the same identity"))?;
-        found.evidence.push(cx.evidence(format!("{sibling} refuses {name}"), refusal));
+        found
+            .evidence
+            .push(cx.evidence(format!("{sibling} refuses {name}"), refusal));
         return Some(found);
     }
     None
@@ -168,7 +197,12 @@ fn holds(text: &str, value: &str) -> bool {
 /// Whether path, scopes or description say that it is for administrators.
 fn is_for_admins(operation: &Operation) -> bool {
     operation.reaches(Reach::Admin)
-        || operation.security.scopes.iter().flatten().any(|scope| mentions_admin(scope))
+        || operation
+            .security
+            .scopes
+            .iter()
+            .flatten()
+            .any(|scope| mentions_admin(scope))
         || declared(operation).is_some()
 }
 
@@ -176,8 +210,16 @@ fn is_for_admins(operation: &Operation) -> bool {
 fn declared(operation: &Operation) -> Option<&'static str> {
     let text = operation.description.to_lowercase();
     [
-        "admin only", "admins only", "administrators only", "only admin", "only administrators",
-        "requires admin", "for administrators", "admin role", "operators only", "only operators",
+        "admin only",
+        "admins only",
+        "administrators only",
+        "only admin",
+        "only administrators",
+        "requires admin",
+        "for administrators",
+        "admin role",
+        "operators only",
+        "only operators",
         "superuser only",
     ]
     .into_iter()
@@ -186,13 +228,22 @@ fn declared(operation: &Operation) -> Option<&'static str> {
 
 /// A declared scope that the identity does not have, where none of the alternatives is met.
 fn missing_scope(cx: &Context, operation: &Operation, who: usize) -> Option<String> {
-    let held = cx.identities()[who].scopes.clone().or_else(|| cx.jwt(who)?.scopes())?;
+    let held = cx.identities()[who]
+        .scopes
+        .clone()
+        .or_else(|| cx.jwt(who)?.scopes())?;
     let alternatives = &operation.security.scopes;
-    let met = alternatives.iter().any(|needed| needed.iter().all(|scope| held.contains(scope)));
+    let met = alternatives
+        .iter()
+        .any(|needed| needed.iter().all(|scope| held.contains(scope)));
     if met || alternatives.iter().any(Vec::is_empty) {
         return None;
     }
-    alternatives.iter().flatten().find(|scope| !held.contains(scope)).cloned()
+    alternatives
+        .iter()
+        .flatten()
+        .find(|scope| !held.contains(scope))
+        .cloned()
 }
 
 /// Another operation of the same part of the API that turns the identity away.
@@ -230,10 +281,13 @@ pub(crate) fn samples() -> crate::testing::Samples {
     use serde_json::{Value, json};
 
     let description = || {
-        api(json!({ "/boxes": { "get": {} }, "/admin/boxes": { "get": {} }, "/admin/health": { "get": {} } }))
+        api(
+            json!({ "/boxes": { "get": {} }, "/admin/boxes": { "get": {} }, "/admin/health": { "get": {} } }),
+        )
     };
     let scoped = || {
-        let mut document = api(json!({ "/quotas": { "get": { "security": [{ "bearer": ["quotas:admin"] }] } } }));
+        let mut document =
+            api(json!({ "/quotas": { "get": { "security": [{ "bearer": ["quotas:admin"] }] } } }));
         document["components"]["securitySchemes"]["bearer"] = json!({ "type": "oauth2", "flows": {
             "clientCredentials": { "tokenUrl": "/token", "scopes": { "quotas:admin": "all quotas" } } } });
         document
@@ -247,10 +301,14 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let refused = || Response::json(401, json!({ "error": "token required" }));
     let service = move |checked: bool| {
         move |request: &Request| {
-            let Some(subject) = request.subject() else { return refused() };
+            let Some(subject) = request.subject() else {
+                return refused();
+            };
             match request.path() {
                 "/boxes" => {
-                    let mine = boxes().into_iter().filter(|item| item["owner"] == subject.as_str());
+                    let mine = boxes()
+                        .into_iter()
+                        .filter(|item| item["owner"] == subject.as_str());
                     Response::json(200, mine.collect::<Value>())
                 }
                 // The same for everyone and about nobody: a name alone is no proof.
@@ -270,18 +328,26 @@ pub(crate) fn samples() -> crate::testing::Samples {
     };
     Samples::new()
         .flawed(
-            Sample::new("the boxes of all", description(), service(false)).reports(["GET /admin/boxes"]),
+            Sample::new("the boxes of all", description(), service(false))
+                .reports(["GET /admin/boxes"]),
         )
         .flawed(
-            Sample::new("a scope that is not looked at", scoped(), quotas(false)).reports(["GET /quotas"]),
+            Sample::new("a scope that is not looked at", scoped(), quotas(false))
+                .reports(["GET /quotas"]),
         )
-        .sound(Sample::new("a scope that is looked at", scoped(), quotas(true)))
+        .sound(Sample::new(
+            "a scope that is looked at",
+            scoped(),
+            quotas(true),
+        ))
         .sound(Sample::new(
             "health for all who administer or not",
             api(json!({ "/boxes": { "get": {} }, "/admin/health": { "get": {} } })),
             service(true),
         ))
-        .sound(Sample::new("a public catalogue", api(json!({ "/manage/plans": { "get": {} } })), |_: &Request| {
-            Response::json(200, json!([{ "id": "plan-small", "name": "small" }]))
-        }))
+        .sound(Sample::new(
+            "a public catalogue",
+            api(json!({ "/manage/plans": { "get": {} } })),
+            |_: &Request| Response::json(200, json!([{ "id": "plan-small", "name": "small" }])),
+        ))
 }

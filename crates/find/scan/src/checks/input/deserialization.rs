@@ -31,8 +31,8 @@
 //! - ATT&CK T1610 Deploy Container, T1611 Escape to Host
 
 use crate::probes::{
-    self, Canary, Document, Tenants, caller, containers_in, documents, gadgets, identifiers, inputs,
-    item_path, read_back, related, with_members,
+    self, Canary, Document, Tenants, caller, containers_in, documents, gadgets, identifiers,
+    inputs, item_path, read_back, related, with_members,
 };
 use crate::{Auth, Context, Exchange, Halt, Level, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Place, Severity, State};
@@ -69,8 +69,15 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             && !operation.reaches(Reach::Agent)
     }) {
         let who = caller(cx, operation);
-        let Some(request) = cx.request(operation, who) else { continue };
-        let probe = Probe { cx, operation, request, who };
+        let Some(request) = cx.request(operation, who) else {
+            continue;
+        };
+        let probe = Probe {
+            cx,
+            operation,
+            request,
+            who,
+        };
         let mut any = probe.code().await?;
         for document in documents(operation, &probe.request) {
             any = true;
@@ -84,19 +91,36 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         tried += u32::from(any);
     }
     if tried == 0 {
-        return Ok(Outcome::untested("no operation that may be sent takes a document"));
+        return Ok(Outcome::untested(
+            "no operation that may be sent takes a document",
+        ));
     }
     Ok(Outcome::tried(tried))
 }
 
 /// Spellings of what mounts a path of the host, as engines, compose files and APIs have them.
 const MOUNTS: [&str; 8] = [
-    "HostConfig", "host_config", "hostConfig", "Binds", "binds", "volumes", "mounts", "Mounts",
+    "HostConfig",
+    "host_config",
+    "hostConfig",
+    "Binds",
+    "binds",
+    "volumes",
+    "mounts",
+    "Mounts",
 ];
 
 /// Members by which services say whose an object is.
 const OWNERS: [&str; 9] = [
-    "owner", "owner_id", "ownerId", "tenant", "tenant_id", "tenantId", "user", "user_id", "userId",
+    "owner",
+    "owner_id",
+    "ownerId",
+    "tenant",
+    "tenant_id",
+    "tenantId",
+    "user",
+    "user_id",
+    "userId",
 ];
 
 /// One operation that takes a document.
@@ -138,7 +162,10 @@ impl Probe<'_> {
             let all: Vec<&Mount> = mounts.iter().collect();
             let made = self.send(document, &pointer, &all, &control).await?;
             if probes::succeeded(&made) {
-                if self.took_effect(document, &pointer, &made, &mounts, &control).await? {
+                if self
+                    .took_effect(document, &pointer, &made, &mounts, &control)
+                    .await?
+                {
                     return Ok(true);
                 }
                 continue;
@@ -147,7 +174,13 @@ impl Probe<'_> {
                 let made = self.send(document, &pointer, &[mount], &control).await?;
                 if probes::succeeded(&made)
                     && self
-                        .took_effect(document, &pointer, &made, std::slice::from_ref(mount), &control)
+                        .took_effect(
+                            document,
+                            &pointer,
+                            &made,
+                            std::slice::from_ref(mount),
+                            &control,
+                        )
                         .await?
                 {
                     return Ok(true);
@@ -159,15 +192,42 @@ impl Probe<'_> {
 
     /// Whether the document could become a container: an image in it, or a name that says so.
     fn makes_containers(&self, document: &Document) -> bool {
-        let path = self.operation.path.split('/').flat_map(probes::words).any(|word| {
-            matches!(
-                word.as_str(),
-                "job" | "jobs" | "container" | "containers" | "run" | "runs" | "workload" | "workloads"
-                    | "task" | "tasks" | "deploy" | "deployment" | "deployments" | "build" | "builds"
-                    | "sandbox" | "sandboxes" | "service" | "services" | "instance" | "instances"
-                    | "import" | "template" | "templates" | "stack" | "stacks"
-            )
-        });
+        let path = self
+            .operation
+            .path
+            .split('/')
+            .flat_map(probes::words)
+            .any(|word| {
+                matches!(
+                    word.as_str(),
+                    "job"
+                        | "jobs"
+                        | "container"
+                        | "containers"
+                        | "run"
+                        | "runs"
+                        | "workload"
+                        | "workloads"
+                        | "task"
+                        | "tasks"
+                        | "deploy"
+                        | "deployment"
+                        | "deployments"
+                        | "build"
+                        | "builds"
+                        | "sandbox"
+                        | "sandboxes"
+                        | "service"
+                        | "services"
+                        | "instance"
+                        | "instances"
+                        | "import"
+                        | "template"
+                        | "templates"
+                        | "stack"
+                        | "stacks"
+                )
+            });
         path || self.operation.reaches(Reach::Runtime) || containers_in(&document.value).len() > 1
     }
 
@@ -183,7 +243,11 @@ impl Probe<'_> {
             }]),
             _ => json!([bind]),
         };
-        Mount { member, mark, value }
+        Mount {
+            member,
+            mark,
+            value,
+        }
     }
 
     async fn send(
@@ -199,7 +263,9 @@ impl Probe<'_> {
             members.insert(mount.member.to_owned(), mount.value.clone());
         }
         let value = with_members(&document.value, pointer, &members);
-        self.cx.send_fresh(document.put(&self.request, &value)).await
+        self.cx
+            .send_fresh(document.put(&self.request, &value))
+            .await
     }
 
     /// Looks for a mount where the invented member is not, reports it, and removes what was made.
@@ -222,12 +288,20 @@ impl Probe<'_> {
             let parameter: Vec<String> = document
                 .name()
                 .into_iter()
-                .chain(pointer.split('/').filter(|part| !part.is_empty()).map(str::to_owned))
+                .chain(
+                    pointer
+                        .split('/')
+                        .filter(|part| !part.is_empty())
+                        .map(str::to_owned),
+                )
                 .chain([mount.member.to_owned()])
                 .collect();
             let parameter = parameter.join(".");
             let evidence = vec![
-                cx.evidence(format!("the sample is sent with an undeclared `{}`", mount.member), made),
+                cx.evidence(
+                    format!("the sample is sent with an undeclared `{}`", mount.member),
+                    made,
+                ),
                 cx.evidence_of(
                     "the mount is there when it is read back; the invented member beside it is not",
                     exchange,
@@ -252,13 +326,20 @@ impl Probe<'_> {
     /// Another owner than the caller, proved by the other's list. Whether it was tried.
     async fn owner(&self, tenants: &Tenants) -> Result<bool, Halt> {
         let cx = self.cx;
-        let Some(victim) = tenants.ordinary.iter().copied().find(|other| *other != self.who) else {
+        let Some(victim) = tenants
+            .ordinary
+            .iter()
+            .copied()
+            .find(|other| *other != self.who)
+        else {
             return Ok(false);
         };
         if !tenants.ordinary.contains(&self.who) || item_path(&self.operation.path).is_some() {
             return Ok(false);
         }
-        let Some(document) = documents(self.operation, &self.request).into_iter().find(|document| document.name().is_none())
+        let Some(document) = documents(self.operation, &self.request)
+            .into_iter()
+            .find(|document| document.name().is_none())
         else {
             return Ok(false);
         };
@@ -283,7 +364,9 @@ impl Probe<'_> {
         let listed = cx.send_fresh(theirs).await?;
         let planted = probes::succeeded(&made)
             && ids.first().is_some_and(|id| probes::shown(&listed, id))
-            && plain_ids.first().is_some_and(|id| Some(id) != ids.first() && !probes::shown(&listed, id));
+            && plain_ids
+                .first()
+                .is_some_and(|id| Some(id) != ids.first() && !probes::shown(&listed, id));
         if planted {
             let name = &cx.identities()[victim].name;
             let evidence = vec![
@@ -297,12 +380,16 @@ impl Probe<'_> {
             cx.report(
                 Finding::new(&META, vec![self.place(None)], evidence)
                     .titled("An undeclared member says whose an object is")
-                    .described(format!("{} gives what it makes to whom the body names", self.operation))
+                    .described(format!(
+                        "{} gives what it makes to whom the body names",
+                        self.operation
+                    ))
                     .grants([State::OtherTenant]),
             );
         }
         self.remove(&plain, self.who).await?;
-        self.remove(&made, if planted { victim } else { self.who }).await?;
+        self.remove(&made, if planted { victim } else { self.who })
+            .await?;
         Ok(true)
     }
 
@@ -314,7 +401,9 @@ impl Probe<'_> {
             .into_iter()
             .find(|(at, _)| at.rsplit('/').next() == Some(member))
             .map(|(_, leaf)| leaf.clone());
-        shown.or_else(|| self.cx.jwt(who)?.text("sub").map(Value::from)).filter(|value| !value.is_null())
+        shown
+            .or_else(|| self.cx.jwt(who)?.text("sub").map(Value::from))
+            .filter(|value| !value.is_null())
     }
 
     /// Formats whose reading can run code. Whether any was tried.
@@ -327,9 +416,18 @@ impl Probe<'_> {
             }
             let hint = format!(
                 "{} {} {}",
-                self.operation.body.as_ref().map_or("", |spec| spec.content_type.as_str()),
+                self.operation
+                    .body
+                    .as_ref()
+                    .map_or("", |spec| spec.content_type.as_str()),
                 input.hint(),
-                input.example.as_deref().unwrap_or_default().chars().take(64).collect::<String>(),
+                input
+                    .example
+                    .as_deref()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(64)
+                    .collect::<String>(),
             );
             let canary = Canary::new(cx);
             if gadgets(&hint, &canary, None).is_empty() {
@@ -340,9 +438,11 @@ impl Probe<'_> {
             let url = callback.map(|callback| callback.url_for(&nonce));
             for gadget in gadgets(&hint, &canary, url.as_deref()) {
                 tried = true;
-                let exchange =
-                    cx.send_fresh(input.put(self.operation, &self.request, &gadget.text)).await?;
-                let mut seen = probes::shown(&exchange, &canary.expected()).then(|| Arc::clone(&exchange));
+                let exchange = cx
+                    .send_fresh(input.put(self.operation, &self.request, &gadget.text))
+                    .await?;
+                let mut seen =
+                    probes::shown(&exchange, &canary.expected()).then(|| Arc::clone(&exchange));
                 if seen.is_none() && probes::succeeded(&exchange) {
                     seen = read_back(cx, self.operation, &exchange, self.who)
                         .await?
@@ -360,7 +460,10 @@ impl Probe<'_> {
                     && let Some(hit) = callback.wait(&nonce, Duration::from_millis(800)).await
                 {
                     let called = format!("the listener was called: {} {}", hit.method, hit.target);
-                    evidence.push(cx.evidence("reading the document made a call", &exchange).observed(called));
+                    evidence.push(
+                        cx.evidence("reading the document made a call", &exchange)
+                            .observed(called),
+                    );
                 }
                 if !evidence.is_empty() {
                     self.report_code(&input.name, gadget.name, evidence);
@@ -394,16 +497,22 @@ impl Probe<'_> {
                 && item_path(&operation.path) == Some(operation.path.as_str())
                 && operation.path.matches('{').count() == 1
         }) {
-            let Some((before, _)) = operation.path.split_once('{') else { continue };
+            let Some((before, _)) = operation.path.split_once('{') else {
+                continue;
+            };
             for id in ids.iter().take(2) {
-                let request = Request::new(Method::DELETE, format!("{before}{id}"), Auth::Identity(who));
+                let request =
+                    Request::new(Method::DELETE, format!("{before}{id}"), Auth::Identity(who));
                 if probes::succeeded(&*cx.send_fresh(request).await?) {
                     return Ok(());
                 }
             }
         }
         if let Some(id) = ids.first() {
-            cx.note(format!("{} made {id}, which the scan could not remove", self.operation));
+            cx.note(format!(
+                "{} made {id}, which the scan could not remove",
+                self.operation
+            ));
         }
         Ok(())
     }
@@ -453,10 +562,20 @@ pub(crate) fn samples() -> crate::testing::Samples {
             let path = request.path().to_owned();
             let id = path.strip_prefix("/jobs/");
             match (request.method.as_str(), id) {
-                ("GET", None) => Response::json(200, jobs.iter().filter(|job| mine(job)).cloned().collect::<Value>()),
+                ("GET", None) => Response::json(
+                    200,
+                    jobs.iter()
+                        .filter(|job| mine(job))
+                        .cloned()
+                        .collect::<Value>(),
+                ),
                 ("POST", None) => {
-                    let Some(Value::Object(body)) = request.json() else { return Response::text(400, "no object") };
-                    if reading == Reading::Strict && body.keys().any(|name| name != "image" && name != "labels") {
+                    let Some(Value::Object(body)) = request.json() else {
+                        return Response::text(400, "no object");
+                    };
+                    if reading == Reading::Strict
+                        && body.keys().any(|name| name != "image" && name != "labels")
+                    {
                         return Response::json(422, json!({ "error": "unknown member" }));
                     }
                     let mut job = match reading {
@@ -464,7 +583,9 @@ pub(crate) fn samples() -> crate::testing::Samples {
                         _ => json!({ "image": body.get("image"), "labels": body.get("labels") }),
                     };
                     if reading == Reading::Passed {
-                        job["mounts"] = body.get("HostConfig").map_or(json!([]), |host| host["Binds"].clone());
+                        job["mounts"] = body
+                            .get("HostConfig")
+                            .map_or(json!([]), |host| host["Binds"].clone());
                     }
                     job["id"] = json!(format!("job-{}-{}", subject, jobs.len()));
                     job["owner"] = match (reading, body.get("owner")) {
@@ -493,9 +614,13 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let active = |options: &mut crate::ScanOptions| options.level = Level::Active;
     Samples::new()
         .flawed(
-            Sample::new("passed to the engine", description(), service(Reading::Passed))
-                .options(active)
-                .reports(["POST /jobs (HostConfig)"]),
+            Sample::new(
+                "passed to the engine",
+                description(),
+                service(Reading::Passed),
+            )
+            .options(active)
+            .reports(["POST /jobs (HostConfig)"]),
         )
         .flawed(
             Sample::new("another owner", description(), service(Reading::Owned))
@@ -504,5 +629,12 @@ pub(crate) fn samples() -> crate::testing::Samples {
         )
         .sound(Sample::new("refused", description(), service(Reading::Strict)).options(active))
         .sound(Sample::new("dropped", description(), service(Reading::Dropped)).options(active))
-        .sound(Sample::new("any JSON is stored", description(), service(Reading::Stored)).options(active))
+        .sound(
+            Sample::new(
+                "any JSON is stored",
+                description(),
+                service(Reading::Stored),
+            )
+            .options(active),
+        )
 }

@@ -46,26 +46,37 @@ pub(crate) static META: Meta = Meta {
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let tenants = Tenants::of(cx);
     if tenants.ordinary.len() < 2 {
-        return Ok(Outcome::untested("needs two identities of which none administers"));
+        return Ok(Outcome::untested(
+            "needs two identities of which none administers",
+        ));
     }
     let candidates = cx.operations().iter().filter(|operation| {
         operation.is_safe()
             && cx.may_send(operation)
             && !matches!(cx.baseline(operation).protection, Protection::Public)
     });
-    let results = cx.each(candidates, |operation| try_one(cx, &tenants, operation)).await?;
+    let results = cx
+        .each(candidates, |operation| try_one(cx, &tenants, operation))
+        .await?;
 
     let mut tried = 0;
     let mut causes: Vec<Cause<'_>> = Vec::new();
     for (operation, result) in results {
-        let Tried::Clear(proof) = result else { continue };
+        let Tried::Clear(proof) = result else {
+            continue;
+        };
         tried += 1;
         let Some(proof) = proof else { continue };
         let resource = item_path(&operation.path).unwrap_or(&operation.path);
         // What hangs on the same object shares the look at its owner, or the lack of one.
         match causes.iter_mut().find(|cause| cause.resource == resource) {
             Some(cause) => cause.places.push(cx.place(operation)),
-            None => causes.push(Cause { operation, resource, places: vec![cx.place(operation)], proof }),
+            None => causes.push(Cause {
+                operation,
+                resource,
+                places: vec![cx.place(operation)],
+                proof,
+            }),
         }
     }
     for cause in causes {
@@ -80,7 +91,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         );
     }
     if tried == 0 {
-        return Ok(Outcome::untested("no object was seen that only one of the identities is shown"));
+        return Ok(Outcome::untested(
+            "no object was seen that only one of the identities is shown",
+        ));
     }
     Ok(Outcome::tried(tried))
 }
@@ -111,7 +124,9 @@ async fn try_one<'a>(
 ) -> Result<(&'a Operation, Tried), Halt> {
     let mut result = Tried::Not;
     for foreign in foreign(cx, tenants, operation) {
-        let Some((content, owners)) = owned(cx, &foreign).await? else { continue };
+        let Some((content, owners)) = owned(cx, &foreign).await? else {
+            continue;
+        };
         if content.is_shared() {
             continue;
         }
@@ -120,14 +135,20 @@ async fn try_one<'a>(
         if !content.is_in(&others) {
             continue;
         }
-        let Some(telling) = content.telling(tenants, foreign.other, &others) else { continue };
+        let Some(telling) = content.telling(tenants, foreign.other, &others) else {
+            continue;
+        };
         // A page that is the same whatever the identifier tells of no object.
         let absent = cx.send(foreign.absent(cx, operation)).await?;
-        if content.is_in(&absent) || absent.status() == others.status() && probes::succeeded(&absent) {
+        if content.is_in(&absent)
+            || absent.status() == others.status() && probes::succeeded(&absent)
+        {
             continue;
         }
         // Without a token it must be closed, or the object is everyone's.
-        let anonymous = cx.send(foreign.request.clone().with_auth(crate::Auth::None)).await?;
+        let anonymous = cx
+            .send(foreign.request.clone().with_auth(crate::Auth::None))
+            .await?;
         if content.is_in(&anonymous) {
             continue;
         }
@@ -135,10 +156,21 @@ async fn try_one<'a>(
         let (owner, other) = (name(foreign.owner), name(foreign.other));
         let evidence = vec![
             cx.evidence(format!("{owner} reads an object of its own"), &owners),
-            cx.evidence_of(format!("{other} is answered with the same object"), &others, &telling),
-            cx.evidence("control: an identifier that nothing has is not answered", &absent),
+            cx.evidence_of(
+                format!("{other} is answered with the same object"),
+                &others,
+                &telling,
+            ),
+            cx.evidence(
+                "control: an identifier that nothing has is not answered",
+                &absent,
+            ),
         ];
-        result = Tried::Clear(Some(Proof { owner, other, evidence }));
+        result = Tried::Clear(Some(Proof {
+            owner,
+            other,
+            evidence,
+        }));
         break;
     }
     Ok((operation, result))
@@ -166,10 +198,18 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let refused = || Response::json(401, json!({ "error": "token required" }));
     let absent = || Response::json(404, json!({ "error": "no such box" }));
     let mine = move |subject: &str| -> Value {
-        boxes().into_iter().filter(|item| item["owner"] == subject).collect()
+        boxes()
+            .into_iter()
+            .filter(|item| item["owner"] == subject)
+            .collect()
     };
     let by_id = move |request: &Request| {
-        let id = request.path().split('/').nth(2).unwrap_or_default().to_owned();
+        let id = request
+            .path()
+            .split('/')
+            .nth(2)
+            .unwrap_or_default()
+            .to_owned();
         boxes().into_iter().find(|item| item["id"] == id)
     };
     let answer = move |request: &Request, item: Value| match request.path().ends_with("/logs") {
@@ -178,12 +218,16 @@ pub(crate) fn samples() -> crate::testing::Samples {
     };
     let service = move |checked: bool| {
         move |request: &Request| {
-            let Some(subject) = request.subject() else { return refused() };
+            let Some(subject) = request.subject() else {
+                return refused();
+            };
             if request.path() == "/boxes" {
                 return Response::json(200, mine(&subject));
             }
             match by_id(request) {
-                Some(item) if !checked || item["owner"] == subject.as_str() => answer(request, item),
+                Some(item) if !checked || item["owner"] == subject.as_str() => {
+                    answer(request, item)
+                }
                 _ => absent(),
             }
         }
@@ -193,32 +237,52 @@ pub(crate) fn samples() -> crate::testing::Samples {
             Sample::new("no look at the owner", description(), service(false))
                 .reports(["GET /boxes/{id}", "GET /boxes/{id}/logs"]),
         )
-        .sound(Sample::new("the owner is looked at", description(), service(true)))
-        .sound(Sample::new("shared by design", description(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            if request.path() == "/boxes" {
-                return Response::json(200, Value::from(boxes()));
-            }
-            by_id(request).map_or_else(absent, |item| answer(request, item))
-        }))
-        .sound(Sample::new("success that takes itself back", description(), move |request: &Request| {
-            let Some(subject) = request.subject() else { return refused() };
-            if request.path() == "/boxes" {
-                return Response::json(200, mine(&subject));
-            }
-            match by_id(request) {
-                Some(item) if item["owner"] == subject.as_str() => answer(request, item),
-                _ => Response::json(200, json!({ "status": "fail", "message": "not yours" })),
-            }
-        }))
-        .sound(Sample::new("the identifier is ignored", description(), move |request: &Request| {
-            let Some(subject) = request.subject() else { return refused() };
-            if request.path() == "/boxes" {
-                return Response::json(200, mine(&subject));
-            }
-            let own = mine(&subject)[0].clone();
-            answer(request, own)
-        }))
+        .sound(Sample::new(
+            "the owner is looked at",
+            description(),
+            service(true),
+        ))
+        .sound(Sample::new(
+            "shared by design",
+            description(),
+            move |request: &Request| {
+                if request.subject().is_none() {
+                    return refused();
+                }
+                if request.path() == "/boxes" {
+                    return Response::json(200, Value::from(boxes()));
+                }
+                by_id(request).map_or_else(absent, |item| answer(request, item))
+            },
+        ))
+        .sound(Sample::new(
+            "success that takes itself back",
+            description(),
+            move |request: &Request| {
+                let Some(subject) = request.subject() else {
+                    return refused();
+                };
+                if request.path() == "/boxes" {
+                    return Response::json(200, mine(&subject));
+                }
+                match by_id(request) {
+                    Some(item) if item["owner"] == subject.as_str() => answer(request, item),
+                    _ => Response::json(200, json!({ "status": "fail", "message": "not yours" })),
+                }
+            },
+        ))
+        .sound(Sample::new(
+            "the identifier is ignored",
+            description(),
+            move |request: &Request| {
+                let Some(subject) = request.subject() else {
+                    return refused();
+                };
+                if request.path() == "/boxes" {
+                    return Response::json(200, mine(&subject));
+                }
+                let own = mine(&subject)[0].clone();
+                answer(request, own)
+            },
+        ))
 }

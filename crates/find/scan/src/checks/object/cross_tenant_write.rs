@@ -51,7 +51,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     }
     let tenants = Tenants::of(cx);
     if tenants.ordinary.len() < 2 {
-        return Ok(Outcome::untested("needs two identities of which none administers"));
+        return Ok(Outcome::untested(
+            "needs two identities of which none administers",
+        ));
     }
     let mut tried = 0;
     let mut causes: Vec<(String, Vec<Place>, Proof, &Operation)> = Vec::new();
@@ -72,7 +74,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     });
     // One after the other: each reads what the last one may have changed.
     for operation in candidates {
-        let Some(read) = state_of(cx, operation) else { continue };
+        let Some(read) = state_of(cx, operation) else {
+            continue;
+        };
         match try_one(cx, &tenants, operation, read).await? {
             Tried::Not => {}
             Tried::Held => tried += 1,
@@ -135,7 +139,12 @@ async fn try_one(
         if !probes::succeeded(&before) {
             continue;
         }
-        let attempt = Attempt { cx, operation, foreign: &foreign, before };
+        let attempt = Attempt {
+            cx,
+            operation,
+            foreign: &foreign,
+            before,
+        };
         let tried = match opposite(cx, operation) {
             Some(undo) => attempt.act(undo).await?,
             None => attempt.change().await?,
@@ -165,15 +174,22 @@ impl Attempt<'_> {
     async fn change(&self) -> Result<Tried, Halt> {
         let (cx, foreign) = (self.cx, self.foreign);
         let mark = cx.nonce();
-        let Some(request) = self.request(self.operation) else { return Ok(Tried::Not) };
-        let Some(now) = self.before.json() else { return Ok(Tried::Not) };
+        let Some(request) = self.request(self.operation) else {
+            return Ok(Tried::Not);
+        };
+        let Some(now) = self.before.json() else {
+            return Ok(Tried::Not);
+        };
         let Some(change) = member_change(self.operation, &request, now, &mark) else {
             return Ok(Tried::Not);
         };
         let own = self.own_object().await?;
         let act = cx
             .send_fresh(
-                request.clone().with_auth(Auth::Identity(foreign.other)).with_json(&change.body),
+                request
+                    .clone()
+                    .with_auth(Auth::Identity(foreign.other))
+                    .with_json(&change.body),
             )
             .await?;
         self.mend_own(own, &change, &mark).await?;
@@ -190,7 +206,12 @@ impl Attempt<'_> {
                 self.operation, change.member, foreign.id
             ));
         }
-        Ok(Tried::Changed(self.proof(&self.before, &act, &after, &mark)))
+        Ok(Tried::Changed(self.proof(
+            &self.before,
+            &act,
+            &after,
+            &mark,
+        )))
     }
 
     /// Does what `undo` undoes.
@@ -213,11 +234,14 @@ impl Attempt<'_> {
             return Ok(Tried::Not);
         }
         let own = self.own_object().await?;
-        let act = cx.send_fresh(request.clone().with_auth(Auth::Identity(foreign.other))).await?;
+        let act = cx
+            .send_fresh(request.clone().with_auth(Auth::Identity(foreign.other)))
+            .await?;
         let after = cx.send_fresh(foreign.request.clone()).await?;
         let changed = state_in(&after) != was;
         if changed != prepared {
-            cx.send_fresh(if changed { undo.clone() } else { request }).await?;
+            cx.send_fresh(if changed { undo.clone() } else { request })
+                .await?;
         }
         let last = cx.send_fresh(foreign.request.clone()).await?;
         if state_in(&last) != first {
@@ -229,9 +253,12 @@ impl Attempt<'_> {
         if let Some((read, own_before)) = own {
             let own_after = cx.send_fresh(read.clone()).await?;
             if state_in(&own_after) != state_in(&own_before) {
-                let id = read.param(self.operation, &foreign.param).unwrap_or_default();
+                let id = read
+                    .param(self.operation, &foreign.param)
+                    .unwrap_or_default();
                 let undo = undo.with_param(self.operation, &foreign.param, &id);
-                cx.send_fresh(undo.with_auth(Auth::Identity(foreign.other))).await?;
+                cx.send_fresh(undo.with_auth(Auth::Identity(foreign.other)))
+                    .await?;
             }
         }
         if !changed {
@@ -246,14 +273,26 @@ impl Attempt<'_> {
 
     /// The owner's request for `operation` on the object.
     fn request(&self, operation: &Operation) -> Option<Request> {
-        on_object(self.cx, operation, &self.foreign.param, &self.foreign.id, self.foreign.owner)
+        on_object(
+            self.cx,
+            operation,
+            &self.foreign.param,
+            &self.foreign.id,
+            self.foreign.owner,
+        )
     }
 
     /// The acting identity's own object of this kind, which some services change instead.
     async fn own_object(&self) -> Result<Option<(Request, Arc<Exchange>)>, Halt> {
         let (cx, foreign) = (self.cx, self.foreign);
-        let Some(read) = state_of(cx, self.operation) else { return Ok(None) };
-        let Some(id) = cx.harvest(foreign.other, read, &foreign.param).into_iter().next() else {
+        let Some(read) = state_of(cx, self.operation) else {
+            return Ok(None);
+        };
+        let Some(id) = cx
+            .harvest(foreign.other, read, &foreign.param)
+            .into_iter()
+            .next()
+        else {
             return Ok(None);
         };
         let Some(request) = on_object(cx, read, &foreign.param, &id, foreign.other) else {
@@ -271,12 +310,16 @@ impl Attempt<'_> {
         mark: &str,
     ) -> Result<(), Halt> {
         let (cx, foreign) = (self.cx, self.foreign);
-        let Some((read, before)) = own else { return Ok(()) };
+        let Some((read, before)) = own else {
+            return Ok(());
+        };
         let after = cx.send_fresh(read.clone()).await?;
         if !probes::shown(&after, mark) {
             return Ok(());
         }
-        let id = read.param(self.operation, &foreign.param).unwrap_or_default();
+        let id = read
+            .param(self.operation, &foreign.param)
+            .unwrap_or_default();
         if let (Some(now), Some(request)) = (
             before.json(),
             on_object(cx, self.operation, &foreign.param, &id, foreign.other),
@@ -301,9 +344,17 @@ impl Attempt<'_> {
         let evidence = vec![
             cx.evidence(format!("{owner} reads the object"), before),
             cx.evidence(format!("{other} changes it"), act),
-            cx.evidence_of(format!("{owner} reads it again, and it has changed"), after, telling),
+            cx.evidence_of(
+                format!("{owner} reads it again, and it has changed"),
+                after,
+                telling,
+            ),
         ];
-        Proof { owner, other, evidence }
+        Proof {
+            owner,
+            other,
+            evidence,
+        }
     }
 }
 
@@ -358,9 +409,13 @@ pub(crate) fn samples() -> crate::testing::Samples {
             };
             let check = if parts.len() == 2 { actions } else { members };
             let found = match (request.method.as_str(), check) {
-                ("GET", _) => boxes.iter_mut().find(|item| item["id"] == *id && owned(item)),
+                ("GET", _) => boxes
+                    .iter_mut()
+                    .find(|item| item["id"] == *id && owned(item)),
                 (_, Check::Nowhere) => boxes.iter_mut().find(|item| item["id"] == *id),
-                (_, Check::Owner) => boxes.iter_mut().find(|item| item["id"] == *id && owned(item)),
+                (_, Check::Owner) => boxes
+                    .iter_mut()
+                    .find(|item| item["id"] == *id && owned(item)),
                 (_, Check::Own) => boxes.iter_mut().find(|item| owned(item)),
             };
             let Some(item) = found else { return absent() };
@@ -386,21 +441,37 @@ pub(crate) fn samples() -> crate::testing::Samples {
     let active = |options: &mut crate::ScanOptions| options.level = Level::Active;
     Samples::new()
         .flawed(
-            Sample::new("a member", description(), service(Check::Nowhere, Check::Owner))
-                .options(active)
-                .reports(["PATCH /boxes/{id}"]),
+            Sample::new(
+                "a member",
+                description(),
+                service(Check::Nowhere, Check::Owner),
+            )
+            .options(active)
+            .reports(["PATCH /boxes/{id}"]),
         )
         .flawed(
-            Sample::new("an action", description(), service(Check::Owner, Check::Nowhere))
-                .options(active)
-                .reports(["POST /boxes/{id}/start", "POST /boxes/{id}/stop"]),
+            Sample::new(
+                "an action",
+                description(),
+                service(Check::Owner, Check::Nowhere),
+            )
+            .options(active)
+            .reports(["POST /boxes/{id}/start", "POST /boxes/{id}/stop"]),
         )
         .sound(
-            Sample::new("the owner is looked at", description(), service(Check::Owner, Check::Owner))
-                .options(active),
+            Sample::new(
+                "the owner is looked at",
+                description(),
+                service(Check::Owner, Check::Owner),
+            )
+            .options(active),
         )
         .sound(
-            Sample::new("the caller's own is changed", description(), service(Check::Own, Check::Own))
-                .options(active),
+            Sample::new(
+                "the caller's own is changed",
+                description(),
+                service(Check::Own, Check::Own),
+            )
+            .options(active),
         )
 }

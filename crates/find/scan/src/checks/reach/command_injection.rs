@@ -51,25 +51,76 @@ pub(crate) static META: Meta = Meta {
 
 /// Words in names of what ends up in command lines.
 const PROCESS_WORDS: &[&str] = &[
-    "cmd", "command", "exec", "execute", "host", "hostname", "target", "ip", "addr", "address",
-    "domain", "ping", "args", "arg", "arguments", "option", "options", "flags", "script", "shell",
-    "interface", "branch", "ref", "repo", "run", "tool", "dns", "lookup", "server", "probe", "check",
-    "filter", "pattern", "query", "format", "file", "filename", "path", "name",
+    "cmd",
+    "command",
+    "exec",
+    "execute",
+    "host",
+    "hostname",
+    "target",
+    "ip",
+    "addr",
+    "address",
+    "domain",
+    "ping",
+    "args",
+    "arg",
+    "arguments",
+    "option",
+    "options",
+    "flags",
+    "script",
+    "shell",
+    "interface",
+    "branch",
+    "ref",
+    "repo",
+    "run",
+    "tool",
+    "dns",
+    "lookup",
+    "server",
+    "probe",
+    "check",
+    "filter",
+    "pattern",
+    "query",
+    "format",
+    "file",
+    "filename",
+    "path",
+    "name",
 ];
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     if cx.options().level < Level::Active {
-        return Ok(Outcome::untested("needs --active: it runs a command where the flaw is"));
+        return Ok(Outcome::untested(
+            "needs --active: it runs a command where the flaw is",
+        ));
     }
     let mut candidates = Vec::new();
-    for operation in cx.operations().iter().filter(|operation| cx.may_send(operation)) {
+    for operation in cx
+        .operations()
+        .iter()
+        .filter(|operation| cx.may_send(operation))
+    {
         let who = caller(cx, operation);
-        let Some(request) = cx.request(operation, who) else { continue };
+        let Some(request) = cx.request(operation, who) else {
+            continue;
+        };
         for input in inputs(operation, &request) {
             let likely = likelihood(operation, &input);
             if likely > 0 {
                 let request = request.clone();
-                candidates.push((likely, Candidate { operation, request, input, who }));
+                candidates.push((
+                    likely,
+                    Candidate {
+                        operation,
+                        request,
+                        input,
+                        who,
+                    },
+                ));
             }
         }
     }
@@ -91,21 +142,29 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     for (candidate, proof) in results.into_iter().flatten() {
         let place = candidate.input.place(cx, candidate.operation);
         match causes.iter_mut().find(|(known, _, _)| {
-            known.input.name == candidate.input.name && known.operation.path == candidate.operation.path
+            known.input.name == candidate.input.name
+                && known.operation.path == candidate.operation.path
         }) {
             Some((_, _, places)) => places.push(place),
             None => causes.push((candidate, proof, vec![place])),
         }
     }
     for (candidate, proof, places) in causes {
-        let shell = Shell { cx, candidate: &candidate, proof: &proof };
+        let shell = Shell {
+            cx,
+            candidate: &candidate,
+            proof: &proof,
+        };
         // The finding is kept before more is asked, in case the scan ends there.
         let facts = match proof.spot {
             Some(_) => Some(probes::posture_of(cx, &shell).await?),
             None => None,
         };
         let mut grants = vec![State::Exec];
-        if facts.as_ref().is_some_and(|facts| facts.truth(Condition::UserRoot) == Truth::Yes) {
+        if facts
+            .as_ref()
+            .is_some_and(|facts| facts.truth(Condition::UserRoot) == Truth::Yes)
+        {
             grants.push(State::ExecRoot);
         }
         cx.report(
@@ -121,7 +180,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         }
     }
     if tried == 0 {
-        return Ok(Outcome::untested("no operation that may be sent takes what a process could get"));
+        return Ok(Outcome::untested(
+            "no operation that may be sent takes what a process could get",
+        ));
     }
     Ok(Outcome::tried(u32::try_from(tried).unwrap_or(u32::MAX)))
 }
@@ -143,7 +204,8 @@ struct Proof {
 impl Candidate<'_> {
     fn inject(&self, way: &Injection, command: &str) -> Request {
         let example = self.input.example.as_deref().unwrap_or("x");
-        self.input.put(self.operation, &self.request, &way.value(example, command))
+        self.input
+            .put(self.operation, &self.request, &way.value(example, command))
     }
 
     async fn prove(&self, cx: &Context, at_most: usize) -> Result<Option<Proof>, Halt> {
@@ -178,7 +240,11 @@ impl Candidate<'_> {
             ));
             let plain = cx.send_fresh(self.request.clone()).await?;
             evidence.push(cx.evidence("control: the unchanged request", &plain));
-            return Ok(Some(Proof { way, spot: here.map(|(spot, ())| spot), evidence }));
+            return Ok(Some(Proof {
+                way,
+                spot: here.map(|(spot, ())| spot),
+                evidence,
+            }));
         }
         Ok(None)
     }
@@ -204,12 +270,23 @@ fn likelihood(operation: &Operation, input: &Input) -> u8 {
 /// Whether `input` is a command by design: that of a container which the caller names, or which
 /// the request makes. It runs there, not in the service.
 fn is_command_of_an_object(operation: &Operation, input: &Input) -> bool {
-    input.named(&["cmd", "command", "entrypoint", "args", "arguments", "script", "shell"])
-        && (item_path(&operation.path).is_some()
-            || operation.body.as_ref().is_some_and(|body| {
-                let text = format!("{} {}", body.schema["properties"], body.example.clone().unwrap_or_default());
-                text.contains("\"image\"") || text.contains("\"Image\"")
-            }))
+    input.named(&[
+        "cmd",
+        "command",
+        "entrypoint",
+        "args",
+        "arguments",
+        "script",
+        "shell",
+    ]) && (item_path(&operation.path).is_some()
+        || operation.body.as_ref().is_some_and(|body| {
+            let text = format!(
+                "{} {}",
+                body.schema["properties"],
+                body.example.clone().unwrap_or_default()
+            );
+            text.contains("\"image\"") || text.contains("\"Image\"")
+        }))
 }
 
 /// Runs more through the proven flaw.
@@ -221,16 +298,27 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     /// What `command` prints. The marks around it are computed, so that an echo has none.
-    async fn output(&self, command: &str) -> Result<Option<(String, std::sync::Arc<crate::Exchange>)>, Halt> {
+    async fn output(
+        &self,
+        command: &str,
+    ) -> Result<Option<(String, std::sync::Arc<crate::Exchange>)>, Halt> {
         let (start, end) = (Canary::new(self.cx), Canary::new(self.cx));
         let script = format!("{};{command};{}", start.shell(), end.shell());
-        let exchange = self.cx.send_fresh(self.candidate.inject(&self.proof.way, &script)).await?;
+        let exchange = self
+            .cx
+            .send_fresh(self.candidate.inject(&self.proof.way, &script))
+            .await?;
         let (start, end) = (start.expected(), end.expected());
-        let found = self.proof.spot.as_ref().and_then(|spot| spot.read(&exchange)).and_then(|text| {
-            let (_, rest) = text.split_once(&start)?;
-            let (output, _) = rest.split_once(&end)?;
-            Some(output.trim_matches(['\r', '\n']).to_owned())
-        });
+        let found = self
+            .proof
+            .spot
+            .as_ref()
+            .and_then(|spot| spot.read(&exchange))
+            .and_then(|text| {
+                let (_, rest) = text.split_once(&start)?;
+                let (output, _) = rest.split_once(&end)?;
+                Some(output.trim_matches(['\r', '\n']).to_owned())
+            });
         Ok(found.map(|output| (output, exchange)))
     }
 
@@ -242,7 +330,9 @@ impl Shell<'_> {
         } else {
             format!("while IFS= read -r l||[ -n \"$l\" ];do echo \"$l\";done <{path}")
         };
-        let Some((output, exchange)) = self.output(&command).await? else { return Ok(None) };
+        let Some((output, exchange)) = self.output(&command).await? else {
+            return Ok(None);
+        };
         if output.is_empty() {
             return Ok(None);
         }
@@ -253,16 +343,22 @@ impl Shell<'_> {
     async fn find_socket(&self, path: &str) -> Result<Option<Evidence>, Halt> {
         let there = Canary::new(self.cx);
         let command = format!("[ -S {path} ]&&{}", there.shell());
-        let Some((output, exchange)) = self.output(&command).await? else { return Ok(None) };
+        let Some((output, exchange)) = self.output(&command).await? else {
+            return Ok(None);
+        };
         let expected = there.expected();
         Ok(output.contains(&expected).then(|| {
-            self.cx.evidence_of(format!("{path} is a socket"), &exchange, &expected)
+            self.cx
+                .evidence_of(format!("{path} is a socket"), &exchange, &expected)
         }))
     }
 }
 
 impl LiveReader for Shell<'_> {
-    fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<(String, Evidence)>, Halt>> {
+    fn read<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(String, Evidence)>, Halt>> {
         Box::pin(self.read_file(path))
     }
 
@@ -278,11 +374,13 @@ pub(crate) fn samples() -> crate::testing::Samples {
     use std::process::Command;
 
     let description = || {
-        api(json!({ "/diagnostics": { "post": { "summary": "Run a network check",
+        api(
+            json!({ "/diagnostics": { "post": { "summary": "Run a network check",
             "requestBody": { "required": true, "content": { "application/json": {
                 "schema": { "type": "object", "properties": { "target": { "type": "string" } } },
                 "example": { "target": "127.0.0.1" }
-        } } } } } }))
+        } } } } } }),
+        )
     };
     let refused = || Response::json(401, json!({ "error": "token required" }));
     let target = |request: &Request| {
@@ -291,7 +389,12 @@ pub(crate) fn samples() -> crate::testing::Samples {
     };
     // The sample's shell is a real one. All that the check sends is printing and reading.
     let shell = |line: String| {
-        let output = Command::new("sh").arg("-c").arg(line).env_clear().output().unwrap();
+        let output = Command::new("sh")
+            .arg("-c")
+            .arg(line)
+            .env_clear()
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let active = |options: &mut crate::ScanOptions| options.level = Level::Active;
@@ -301,47 +404,62 @@ pub(crate) fn samples() -> crate::testing::Samples {
                 if request.subject().is_none() {
                     return refused();
                 }
-                Response::json(200, json!({ "output": shell(format!("echo checking {}", target(request))) }))
+                Response::json(
+                    200,
+                    json!({ "output": shell(format!("echo checking {}", target(request))) }),
+                )
             })
             .options(active)
             .reports(["POST /diagnostics (target)"]),
         )
         .flawed(
-            Sample::new("in double quotes", description(), move |request: &Request| {
-                if request.subject().is_none() {
-                    return refused();
-                }
-                Response::text(200, shell(format!("echo \"checking {}\"", target(request))))
-            })
+            Sample::new(
+                "in double quotes",
+                description(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    Response::text(200, shell(format!("echo \"checking {}\"", target(request))))
+                },
+            )
             .options(active)
             .reports(["POST /diagnostics (target)"]),
         )
         .sound(
-            Sample::new("a list of arguments", description(), move |request: &Request| {
-                if request.subject().is_none() {
-                    return refused();
-                }
-                let output = Command::new("echo").arg(target(request)).output().unwrap();
-                Response::text(200, String::from_utf8_lossy(&output.stdout).into_owned())
-            })
+            Sample::new(
+                "a list of arguments",
+                description(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    let output = Command::new("echo").arg(target(request)).output().unwrap();
+                    Response::text(200, String::from_utf8_lossy(&output.stdout).into_owned())
+                },
+            )
             .options(active),
         )
         .sound(
-            Sample::new("an echo and a fixed output", description(), move |request: &Request| {
-                if request.subject().is_none() {
-                    return refused();
-                }
-                let error = format!("bad host `{}`; uid=0(root) gid=0(root)", target(request));
-                Response::json(400, json!({ "error": error }))
-            })
+            Sample::new(
+                "an echo and a fixed output",
+                description(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    let error = format!("bad host `{}`; uid=0(root) gid=0(root)", target(request));
+                    Response::json(400, json!({ "error": error }))
+                },
+            )
             .options(active),
         )
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Request, Response, Sample, api, scanned};
     use crate::Level;
+    use crate::testing::{Request, Response, Sample, api, scanned};
     use cofferdam_finding::{Condition, Confidence, Truth};
     use serde_json::json;
     use std::process::Command;
@@ -359,8 +477,16 @@ mod tests {
             }
             let body = request.json().unwrap_or_default();
             let line = format!("echo {}", body["host"].as_str().unwrap_or_default());
-            let output = Command::new("sh").arg("-c").arg(line).env_clear().output().unwrap();
-            Response::json(200, json!({ "output": String::from_utf8_lossy(&output.stdout) }))
+            let output = Command::new("sh")
+                .arg("-c")
+                .arg(line)
+                .env_clear()
+                .output()
+                .unwrap();
+            Response::json(
+                200,
+                json!({ "output": String::from_utf8_lossy(&output.stdout) }),
+            )
         })
         .options(|options| options.level = Level::Active);
         let scan = scanned(super::META.id, sample).await;

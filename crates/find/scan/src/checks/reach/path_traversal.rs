@@ -54,20 +54,66 @@ pub(crate) static META: Meta = Meta {
 
 /// Words in names of what takes a file.
 const FILE_WORDS: &[&str] = &[
-    "path", "paths", "file", "files", "filename", "filepath", "dir", "directory", "folder",
-    "template", "page", "document", "doc", "include", "download", "log", "logfile", "attachment",
-    "asset", "resource", "artifact", "manifest", "theme", "locale", "lang", "language", "image",
-    "img", "source", "src", "report", "export", "backup", "view", "static", "media", "upload",
+    "path",
+    "paths",
+    "file",
+    "files",
+    "filename",
+    "filepath",
+    "dir",
+    "directory",
+    "folder",
+    "template",
+    "page",
+    "document",
+    "doc",
+    "include",
+    "download",
+    "log",
+    "logfile",
+    "attachment",
+    "asset",
+    "resource",
+    "artifact",
+    "manifest",
+    "theme",
+    "locale",
+    "lang",
+    "language",
+    "image",
+    "img",
+    "source",
+    "src",
+    "report",
+    "export",
+    "backup",
+    "view",
+    "static",
+    "media",
+    "upload",
 ];
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let mut candidates = Vec::new();
-    for operation in cx.operations().iter().filter(|operation| cx.may_send(operation)) {
-        let Some(request) = cx.request(operation, caller(cx, operation)) else { continue };
+    for operation in cx
+        .operations()
+        .iter()
+        .filter(|operation| cx.may_send(operation))
+    {
+        let Some(request) = cx.request(operation, caller(cx, operation)) else {
+            continue;
+        };
         for input in inputs(operation, &request) {
             let likely = likelihood(operation, &input);
             if likely > 0 {
-                candidates.push((likely, Candidate { operation, request: request.clone(), input }));
+                candidates.push((
+                    likely,
+                    Candidate {
+                        operation,
+                        request: request.clone(),
+                        input,
+                    },
+                ));
             }
         }
     }
@@ -94,7 +140,10 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         }
     }
     for (candidate, proof, places) in causes {
-        let open = matches!(cx.baseline(candidate.operation).protection, Protection::Public);
+        let open = matches!(
+            cx.baseline(candidate.operation).protection,
+            Protection::Public
+        );
         let mut description = format!(
             "`{}` of {} takes {}, and the content of `{}` comes back",
             candidate.input.name, candidate.operation, proof.technique.name, proof.file.path
@@ -102,7 +151,11 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         if open {
             description.push_str("; no token is needed");
         }
-        let reader = Reader { cx, candidate: &candidate, proof: &proof };
+        let reader = Reader {
+            cx,
+            candidate: &candidate,
+            proof: &proof,
+        };
         cx.report(
             Finding::new(&META, places, proof.evidence.clone())
                 .described(description)
@@ -112,7 +165,9 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         cx.learn(&facts);
     }
     if tried == 0 {
-        return Ok(Outcome::untested("no operation that may be sent takes the name of a file"));
+        return Ok(Outcome::untested(
+            "no operation that may be sent takes the name of a file",
+        ));
     }
     Ok(Outcome::tried(u32::try_from(tried).unwrap_or(u32::MAX)))
 }
@@ -132,9 +187,15 @@ struct Proof {
 }
 
 impl Candidate<'_> {
-    async fn name(&self, cx: &Context, technique: &Technique, file: &str) -> Result<Arc<Exchange>, Halt> {
+    async fn name(
+        &self,
+        cx: &Context,
+        technique: &Technique,
+        file: &str,
+    ) -> Result<Arc<Exchange>, Halt> {
         let value = technique.value(file, self.input.example.as_deref());
-        cx.send(self.input.put_raw(self.operation, &self.request, &value)).await
+        cx.send(self.input.put_raw(self.operation, &self.request, &value))
+            .await
     }
 
     /// Tries the ways out, the likely ones first, and stops at the first proof.
@@ -176,7 +237,9 @@ impl Candidate<'_> {
         let Some((spot, line)) = find_text(&probe, file.telling) else {
             return Ok(None);
         };
-        let tells = |exchange: &Exchange| find_text(exchange, file.telling).is_some_and(|(_, found)| found == line);
+        let tells = |exchange: &Exchange| {
+            find_text(exchange, file.telling).is_some_and(|(_, found)| found == line)
+        };
 
         // What holds the line without having read the file: the unchanged answer, a document about
         // the name, a fixed text for whatever has dots in it.
@@ -190,14 +253,18 @@ impl Candidate<'_> {
             return Ok(None);
         }
         let bare = file.path.trim_start_matches('/');
-        let bare = cx.send(self.input.put(self.operation, &self.request, bare)).await?;
+        let bare = cx
+            .send(self.input.put(self.operation, &self.request, bare))
+            .await?;
         if tells(&bare) {
             return Ok(None);
         }
 
         // The same file under another name, which a list of texts does not know but the system does.
         let base = file.path.rsplit('/').next().unwrap_or_default();
-        let again = self.name(cx, &technique, &format!("{parent}/./{base}")).await?;
+        let again = self
+            .name(cx, &technique, &format!("{parent}/./{base}"))
+            .await?;
         let same = tells(&again);
         let second = match KNOWN_FILES.iter().find(|known| known.path != file.path) {
             Some(known) if !same || likely < 2 => {
@@ -212,11 +279,26 @@ impl Candidate<'_> {
             _ => return Ok(None),
         };
         let evidence = vec![
-            cx.evidence_of(format!("{} is answered with its content", file.path), &probe, &line),
-            cx.evidence("control: a file that does not exist is not answered", &absent),
-            cx.evidence("another name or another file of the system is answered as well", confirmed),
+            cx.evidence_of(
+                format!("{} is answered with its content", file.path),
+                &probe,
+                &line,
+            ),
+            cx.evidence(
+                "control: a file that does not exist is not answered",
+                &absent,
+            ),
+            cx.evidence(
+                "another name or another file of the system is answered as well",
+                confirmed,
+            ),
         ];
-        Ok(Some(Proof { technique, file, spot, evidence }))
+        Ok(Some(Proof {
+            technique,
+            file,
+            spot,
+            evidence,
+        }))
     }
 }
 
@@ -233,7 +315,9 @@ fn likelihood(operation: &Operation, input: &Input) -> u8 {
     let looks = input.example.as_deref().is_some_and(|example| {
         let name = example.rsplit('/').next().unwrap_or_default();
         name.rsplit_once('.').is_some_and(|(stem, end)| {
-            !stem.is_empty() && (1..=5).contains(&end.len()) && end.chars().all(char::is_alphanumeric)
+            !stem.is_empty()
+                && (1..=5).contains(&end.len())
+                && end.chars().all(char::is_alphanumeric)
                 && !end.chars().all(char::is_numeric)
         })
     });
@@ -255,15 +339,26 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn read_file(&self, path: &str) -> Result<Option<(String, Evidence)>, Halt> {
-        let exchange = self.candidate.name(self.cx, &self.proof.technique, path).await?;
+        let exchange = self
+            .candidate
+            .name(self.cx, &self.proof.technique, path)
+            .await?;
         if !probes::succeeded(&exchange) {
             return Ok(None);
         }
-        let Some(text) = self.proof.spot.read(&exchange).filter(|text| !text.is_empty()) else {
+        let Some(text) = self
+            .proof
+            .spot
+            .read(&exchange)
+            .filter(|text| !text.is_empty())
+        else {
             return Ok(None);
         };
         let absent = format!("{path}-{}", self.cx.nonce());
-        let absent = self.candidate.name(self.cx, &self.proof.technique, &absent).await?;
+        let absent = self
+            .candidate
+            .name(self.cx, &self.proof.technique, &absent)
+            .await?;
         if self.proof.spot.read(&absent).as_deref() == Some(text.as_str()) {
             return Ok(None);
         }
@@ -273,21 +368,31 @@ impl Reader<'_> {
 
     /// A socket cannot be opened as a file: ENXIO, where an absent path gives ENOENT.
     async fn find_socket(&self, path: &str) -> Result<Option<Evidence>, Halt> {
-        let exchange = self.candidate.name(self.cx, &self.proof.technique, path).await?;
+        let exchange = self
+            .candidate
+            .name(self.cx, &self.proof.technique, path)
+            .await?;
         let says = |exchange: &Exchange| {
             let text = exchange.text();
             ["os error 6)", "No such device or address", "ENXIO"]
                 .into_iter()
                 .find(|words| text.contains(words))
         };
-        let Some(words) = says(&exchange) else { return Ok(None) };
+        let Some(words) = says(&exchange) else {
+            return Ok(None);
+        };
         let absent = format!("{path}-{}", self.cx.nonce());
-        let absent = self.candidate.name(self.cx, &self.proof.technique, &absent).await?;
+        let absent = self
+            .candidate
+            .name(self.cx, &self.proof.technique, &absent)
+            .await?;
         if says(&absent).is_some() {
             return Ok(None);
         }
         Ok(Some(self.cx.evidence_of(
-            format!("{path} is a socket: opening it fails with ENXIO, while an absent path is not found"),
+            format!(
+                "{path} is a socket: opening it fails with ENXIO, while an absent path is not found"
+            ),
             &exchange,
             words,
         )))
@@ -295,7 +400,10 @@ impl Reader<'_> {
 }
 
 impl LiveReader for Reader<'_> {
-    fn read<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<(String, Evidence)>, Halt>> {
+    fn read<'a>(
+        &'a self,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(String, Evidence)>, Halt>> {
         Box::pin(self.read_file(path))
     }
 
@@ -343,7 +451,12 @@ pub(crate) fn samples() -> crate::testing::Samples {
         ] } } }))
     };
     let refused = || Response::json(401, json!({ "error": "token required" }));
-    let absent = || Response::json(404, json!({ "error": "No such file or directory (os error 2)" }));
+    let absent = || {
+        Response::json(
+            404,
+            json!({ "error": "No such file or directory (os error 2)" }),
+        )
+    };
     let content = move |text: Option<String>| match text {
         Some(text) => Response::json(200, json!({ "content": text })),
         None => absent(),
@@ -360,58 +473,87 @@ pub(crate) fn samples() -> crate::testing::Samples {
             .reports(["GET /files (name)"]),
         )
         .flawed(
-            Sample::new("encoded slashes in the path", by_path(), move |request: &Request| {
-                if request.subject().is_none() {
-                    return refused();
-                }
-                let name = request.path().trim_start_matches("/files/").to_owned();
-                let name = percent_encoding::percent_decode_str(&name).decode_utf8_lossy().into_owned();
-                match files(&resolve(&format!("/srv/files/{name}"))) {
-                    Some(text) => Response::text(200, text),
-                    None => absent(),
-                }
-            })
+            Sample::new(
+                "encoded slashes in the path",
+                by_path(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    let name = request.path().trim_start_matches("/files/").to_owned();
+                    let name = percent_encoding::percent_decode_str(&name)
+                        .decode_utf8_lossy()
+                        .into_owned();
+                    match files(&resolve(&format!("/srv/files/{name}"))) {
+                        Some(text) => Response::text(200, text),
+                        None => absent(),
+                    }
+                },
+            )
             .reports(["GET /files/{name} (name)"]),
         )
         .flawed(
-            Sample::new("dots are taken out once", by_query(), move |request: &Request| {
+            Sample::new(
+                "dots are taken out once",
+                by_query(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    let name = request.query("name").unwrap_or_default().replace("../", "");
+                    content(files(&resolve(&format!("/srv/files/{name}"))))
+                },
+            )
+            .reports(["GET /files (name)"]),
+        )
+        .sound(Sample::new(
+            "held below the directory",
+            by_query(),
+            move |request: &Request| {
                 if request.subject().is_none() {
                     return refused();
                 }
-                let name = request.query("name").unwrap_or_default().replace("../", "");
-                content(files(&resolve(&format!("/srv/files/{name}"))))
-            })
-            .reports(["GET /files (name)"]),
-        )
-        .sound(Sample::new("held below the directory", by_query(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            let name = request.query("name").unwrap_or_default();
-            let path = resolve(&format!("/srv/files/{name}"));
-            content(path.starts_with("/srv/files/").then(|| files(&path)).flatten())
-        }))
-        .sound(Sample::new("a fixed text for dots", by_query(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            let name = request.query("name").unwrap_or_default();
-            if name.contains("..") || name.starts_with('/') {
-                return content(Some(PASSWD.to_owned()));
-            }
-            content(files(&format!("/srv/files/{name}")))
-        }))
-        .sound(Sample::new("documents about the file", by_query(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            let name = request.query("name").unwrap_or_default();
-            if name.contains("passwd") {
-                let text = format!("The file begins with this line:\n{PASSWD}");
-                return Response::json(200, json!({ "hits": [{ "title": "passwd(5)", "text": text }] }));
-            }
-            Response::json(200, json!({ "hits": [{ "title": name }] }))
-        }))
+                let name = request.query("name").unwrap_or_default();
+                let path = resolve(&format!("/srv/files/{name}"));
+                content(
+                    path.starts_with("/srv/files/")
+                        .then(|| files(&path))
+                        .flatten(),
+                )
+            },
+        ))
+        .sound(Sample::new(
+            "a fixed text for dots",
+            by_query(),
+            move |request: &Request| {
+                if request.subject().is_none() {
+                    return refused();
+                }
+                let name = request.query("name").unwrap_or_default();
+                if name.contains("..") || name.starts_with('/') {
+                    return content(Some(PASSWD.to_owned()));
+                }
+                content(files(&format!("/srv/files/{name}")))
+            },
+        ))
+        .sound(Sample::new(
+            "documents about the file",
+            by_query(),
+            move |request: &Request| {
+                if request.subject().is_none() {
+                    return refused();
+                }
+                let name = request.query("name").unwrap_or_default();
+                if name.contains("passwd") {
+                    let text = format!("The file begins with this line:\n{PASSWD}");
+                    return Response::json(
+                        200,
+                        json!({ "hits": [{ "title": "passwd(5)", "text": text }] }),
+                    );
+                }
+                Response::json(200, json!({ "hits": [{ "title": name }] }))
+            },
+        ))
 }
 
 #[cfg(test)]
@@ -427,14 +569,12 @@ mod tests {
                 "Name:\tapi\nPid:\t1\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t0\n\
                  CapEff:\t00000000a80425fb\nNoNewPrivs:\t0\nSeccomp:\t2\nThreads:\t2\n",
             ),
-            "/proc/self/mountinfo" => Ok(
-                "36 35 0:31 / / rw,relatime - overlay overlay rw\n\
-                 41 36 0:25 / /host/run rw,relatime - tmpfs tmpfs rw\n",
-            ),
+            "/proc/self/mountinfo" => Ok("36 35 0:31 / / rw,relatime - overlay overlay rw\n\
+                 41 36 0:25 / /host/run rw,relatime - tmpfs tmpfs rw\n"),
             "/proc/self/environ" => Ok("PATH=/bin\0JWT_SECRET=u7Tq9-very-hidden\0"),
-            "/var/run/secrets/kubernetes.io/serviceaccount/token" => {
-                Ok("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6cHJvZDphcGkifQ.c2lnbmF0dXJl")
-            }
+            "/var/run/secrets/kubernetes.io/serviceaccount/token" => Ok(
+                "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW06c2VydmljZWFjY291bnQ6cHJvZDphcGkifQ.c2lnbmF0dXJl",
+            ),
             "/host/run/docker.sock" => Err("No such device or address (os error 6)"),
             _ => Err("No such file or directory (os error 2)"),
         }
@@ -450,7 +590,10 @@ mod tests {
             if request.subject().is_none() {
                 return Response::json(401, json!({ "error": "token required" }));
             }
-            let path = request.query("path").unwrap_or_default().replace("/./", "/");
+            let path = request
+                .query("path")
+                .unwrap_or_default()
+                .replace("/./", "/");
             match container(&path) {
                 Ok(text) => Response::json(200, json!({ "content": text })),
                 Err(error) => Response::json(404, json!({ "error": error })),

@@ -25,7 +25,9 @@
 //! - Docker, *Protect the Docker daemon socket*
 //! - ATT&CK T1610 Deploy Container, T1611 Escape to Host, T1613 Container and Resource Discovery
 
-use crate::probes::{engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers};
+use crate::probes::{
+    engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers,
+};
 use crate::{Auth, Context, Exchange, Halt, Level, Outcome, Request};
 use cofferdam_finding::{Confidence, Evidence, Facts, Finding, Meta, Place, Severity, State};
 use hyper::Method;
@@ -48,12 +50,29 @@ pub(crate) static META: Meta = Meta {
 
 /// Where proxies put an engine.
 const PREFIXES: &[&str] = &[
-    "", "/docker", "/api/docker", "/v1/docker", "/api/v1/docker", "/engine", "/api/engine",
-    "/v1/engine", "/runtime", "/v1/runtime", "/proxy/docker", "/podman",
+    "",
+    "/docker",
+    "/api/docker",
+    "/v1/docker",
+    "/api/v1/docker",
+    "/engine",
+    "/api/engine",
+    "/v1/engine",
+    "/runtime",
+    "/v1/runtime",
+    "/proxy/docker",
+    "/podman",
 ];
 
 /// The ends of the engine's own paths, behind which a prefix ends.
-const ENGINE_PATHS: &[&str] = &["/containers/json", "/_ping", "/version", "/info", "/images/json", "/containers/create"];
+const ENGINE_PATHS: &[&str] = &[
+    "/containers/json",
+    "/_ping",
+    "/version",
+    "/info",
+    "/images/json",
+    "/containers/create",
+];
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let prefixes = prefixes(cx);
@@ -69,13 +88,23 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             engine = Some(one);
         }
     }
-    let Some(engine) = engine else { return Ok(Outcome::tried(tried)) };
+    let Some(engine) = engine else {
+        return Ok(Outcome::tried(tried));
+    };
 
     let mut grants = vec![State::RuntimeRead];
     let mut description = format!(
         "the engine's API answers below `{}` and tells {} of the whole host",
-        if engine.prefix.is_empty() { "/" } else { &engine.prefix },
-        if engine.open { "anyone" } else { "an ordinary identity" },
+        if engine.prefix.is_empty() {
+            "/"
+        } else {
+            &engine.prefix
+        },
+        if engine.open {
+            "anyone"
+        } else {
+            "an ordinary identity"
+        },
     );
     if cx.options().level >= Level::Active
         && let Some((piece, place)) = control(cx, &engine).await?
@@ -83,9 +112,15 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         grants.push(State::RuntimeControl);
         evidence.push(piece);
         places.push(place);
-        description.push_str("; a container with the host's root in it is refused by nobody but for its image");
+        description.push_str(
+            "; a container with the host's root in it is refused by nobody but for its image",
+        );
     }
-    cx.report(Finding::new(&META, places, evidence).described(description).grants(grants));
+    cx.report(
+        Finding::new(&META, places, evidence)
+            .described(description)
+            .grants(grants),
+    );
     Ok(Outcome::tried(tried))
 }
 
@@ -104,7 +139,12 @@ struct Engine {
 /// The built-in prefixes and those of the inventory, each once.
 fn prefixes(cx: &Context) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    let base = cx.options().base.base_path().trim_end_matches('/').to_owned();
+    let base = cx
+        .options()
+        .base
+        .base_path()
+        .trim_end_matches('/')
+        .to_owned();
     for operation in cx.operations() {
         for end in ENGINE_PATHS {
             if let Some(prefix) = operation.path.strip_suffix(end)
@@ -122,8 +162,13 @@ fn prefixes(cx: &Context) -> Vec<String> {
 }
 
 async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
-    let first = if cx.identities().is_empty() { Auth::None } else { Auth::Identity(0) };
-    let get = |path: &str, auth: &Auth| cx.send(Request::get(format!("{prefix}{path}"), auth.clone()));
+    let first = if cx.identities().is_empty() {
+        Auth::None
+    } else {
+        Auth::Identity(0)
+    };
+    let get =
+        |path: &str, auth: &Auth| cx.send(Request::get(format!("{prefix}{path}"), auth.clone()));
     let version = get("/version", &first).await?;
     if !succeeds(&version) || !version.json().is_some_and(is_engine_version) {
         return Ok(None);
@@ -140,11 +185,18 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
         places.push(place(cx, &format!("{prefix}/info")));
     }
     let list = get("/containers/json?all=true", &first).await?;
-    let ids = list.json().filter(|_| succeeds(&list)).and_then(list_of_containers).unwrap_or_default();
+    let ids = list
+        .json()
+        .filter(|_| succeeds(&list))
+        .and_then(list_of_containers)
+        .unwrap_or_default();
     let mut shared = false;
     if !ids.is_empty() && cx.identities().len() > 1 {
         let other = get("/containers/json?all=true", &Auth::Identity(1)).await?;
-        let theirs = other.json().filter(|_| succeeds(&other)).and_then(list_of_containers);
+        let theirs = other
+            .json()
+            .filter(|_| succeeds(&other))
+            .and_then(list_of_containers);
         shared = theirs.is_some_and(|theirs| theirs == ids);
         if shared {
             evidence.push(cx.evidence("another identity is told of the same containers", &other));
@@ -159,7 +211,14 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
     }
     let anonymous = get("/version", &Auth::None).await?;
     let open = succeeds(&anonymous) && anonymous.json().is_some_and(is_engine_version);
-    Ok(Some(Engine { prefix, auth: first, open, places, evidence, facts }))
+    Ok(Some(Engine {
+        prefix,
+        auth: first,
+        open,
+        places,
+        evidence,
+        facts,
+    }))
 }
 
 /// Whether the engine would make a container that hands over the host. The image cannot exist, so
@@ -176,14 +235,23 @@ async fn control(cx: &Context, engine: &Engine) -> Result<Option<(Evidence, Plac
         && let Some(id) = exchange.json().and_then(|json| json["Id"].as_str())
     {
         let remove = format!("{}/containers/{id}", engine.prefix);
-        let removed = cx.send_fresh(Request::new(Method::DELETE, remove, engine.auth.clone())).await?;
+        let removed = cx
+            .send_fresh(Request::new(Method::DELETE, remove, engine.auth.clone()))
+            .await?;
         if !succeeds(&removed) {
-            cx.note(format!("{path} made the container {id}, which could not be removed"));
+            cx.note(format!(
+                "{path} made the container {id}, which could not be removed"
+            ));
         }
-        return Ok(Some((cx.evidence("a container with the host's root is made", &exchange), at(cx, &path))));
+        return Ok(Some((
+            cx.evidence("a container with the host's root is made", &exchange),
+            at(cx, &path),
+        )));
     }
     let own = exchange.status() == Some(404)
-        && exchange.json().is_some_and(|json| is_engine_error(json, &image));
+        && exchange
+            .json()
+            .is_some_and(|json| is_engine_error(json, &image));
     Ok(own.then(|| {
         let shows = "the engine itself refuses, for want of the image alone; nothing is made";
         (cx.evidence(shows, &exchange), at(cx, &path))
@@ -191,7 +259,9 @@ async fn control(cx: &Context, engine: &Engine) -> Result<Option<(Evidence, Plac
 }
 
 fn succeeds(exchange: &Exchange) -> bool {
-    exchange.status().is_some_and(|status| (200..300).contains(&status))
+    exchange
+        .status()
+        .is_some_and(|status| (200..300).contains(&status))
 }
 
 fn place(cx: &Context, path: &str) -> Place {
@@ -207,7 +277,10 @@ fn known(cx: &Context, method: &str, path: &str) -> Place {
     cx.operations()
         .iter()
         .find(|operation| operation.path == path && operation.method == method)
-        .map_or_else(|| Place::operation(method, path), |operation| cx.place(operation))
+        .map_or_else(
+            || Place::operation(method, path),
+            |operation| cx.place(operation),
+        )
 }
 
 #[cfg(test)]
@@ -216,8 +289,11 @@ pub(crate) fn samples() -> crate::testing::Samples {
 
     let description = || api(json!({ "/health": { "get": {} } }));
     let version = || {
-        Response::json(200, json!({ "Version": "27.3.1", "ApiVersion": "1.47", "MinAPIVersion": "1.24",
-                                    "Os": "linux", "Arch": "amd64", "GitCommit": "41ca978" }))
+        Response::json(
+            200,
+            json!({ "Version": "27.3.1", "ApiVersion": "1.47", "MinAPIVersion": "1.24",
+                                    "Os": "linux", "Arch": "amd64", "GitCommit": "41ca978" }),
+        )
     };
     let container = |id: &str, owner: &str| {
         json!({ "Id": id.repeat(32), "Names": [format!("/{owner}-web")], "Image": "web:1",
@@ -233,54 +309,74 @@ pub(crate) fn samples() -> crate::testing::Samples {
     };
     let engine = move |request: &Request| match (request.method.as_str(), request.path()) {
         ("GET", "/docker/version") => version(),
-        ("GET", "/docker/containers/json") => {
-            Response::json(200, json!([container("ab", "alice"), container("cd", "bob")]))
-        }
+        ("GET", "/docker/containers/json") => Response::json(
+            200,
+            json!([container("ab", "alice"), container("cd", "bob")]),
+        ),
         ("POST", "/docker/containers/create") => create(request),
         ("GET", "/health") => Response::json(200, json!({ "ok": true })),
         _ => absent(),
     };
     Samples::new()
         .flawed(
-            Sample::new("a proxy behind any token", description(), move |request: &Request| {
-                match request.subject() {
+            Sample::new(
+                "a proxy behind any token",
+                description(),
+                move |request: &Request| match request.subject() {
                     Some(_) => engine(request),
                     None => refused(),
-                }
-            })
+                },
+            )
             .reports(["GET /docker/containers/json"]),
         )
         .flawed(
-            Sample::new("a proxy that creates", description(), move |request: &Request| {
-                match request.subject() {
+            Sample::new(
+                "a proxy that creates",
+                description(),
+                move |request: &Request| match request.subject() {
                     Some(_) => engine(request),
                     None => refused(),
-                }
-            })
+                },
+            )
             .options(|options| options.level = Level::Active)
-            .reports(["GET /docker/containers/json", "POST /docker/containers/create"]),
+            .reports([
+                "GET /docker/containers/json",
+                "POST /docker/containers/create",
+            ]),
         )
         .sound(
-            Sample::new("a gate that tells each its own", description(), move |request: &Request| {
-                let Some(subject) = request.subject() else { return refused() };
-                match (request.method.as_str(), request.path()) {
-                    ("GET", "/version") => version(),
-                    ("GET", "/containers/json") => {
-                        let id = if subject == "alice" { "ab" } else { "cd" };
-                        Response::json(200, json!([container(id, &subject)]))
+            Sample::new(
+                "a gate that tells each its own",
+                description(),
+                move |request: &Request| {
+                    let Some(subject) = request.subject() else {
+                        return refused();
+                    };
+                    match (request.method.as_str(), request.path()) {
+                        ("GET", "/version") => version(),
+                        ("GET", "/containers/json") => {
+                            let id = if subject == "alice" { "ab" } else { "cd" };
+                            Response::json(200, json!([container(id, &subject)]))
+                        }
+                        ("POST", _) => {
+                            Response::json(403, json!({ "message": "refused by the floor" }))
+                        }
+                        ("GET", "/health") => Response::json(200, json!({ "ok": true })),
+                        _ => absent(),
                     }
-                    ("POST", _) => Response::json(403, json!({ "message": "refused by the floor" })),
-                    ("GET", "/health") => Response::json(200, json!({ "ok": true })),
-                    _ => absent(),
-                }
-            })
+                },
+            )
             .options(|options| options.level = Level::Active),
         )
-        .sound(Sample::new("a version of its own", description(), move |request: &Request| {
-            match request.path() {
-                "/version" => Response::json(200, json!({ "version": "1.0.3", "ApiVersion": "1.0" })),
+        .sound(Sample::new(
+            "a version of its own",
+            description(),
+            move |request: &Request| match request.path() {
+                "/version" => {
+                    Response::json(200, json!({ "version": "1.0.3", "ApiVersion": "1.0" }))
+                }
                 "/health" => Response::json(200, json!({ "ok": true })),
                 _ => absent(),
-            }
-        }))
+            },
+        ))
 }

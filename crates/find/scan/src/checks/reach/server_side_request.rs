@@ -30,14 +30,16 @@
 //! - ATT&CK T1552.005 Cloud Instance Metadata API, T1613 Container and Resource Discovery
 
 use crate::probes::{
-    self, IMDS_SESSION, INTERNAL, Input, Spot, caller, find_text, inputs, is_version_text, read_back,
+    self, IMDS_SESSION, INTERNAL, Input, Spot, caller, find_text, inputs, is_version_text,
+    read_back,
 };
 use crate::{Callback, Context, Exchange, Halt, Hit, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{
     Condition, Confidence, Evidence, Fact, Facts, Finding, Meta, Place, Severity, State, Truth,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) static META: Meta = Meta {
     id: "reach.server-side-request",
@@ -55,33 +57,77 @@ pub(crate) static META: Meta = Meta {
 
 /// Words in names of what takes an address.
 const URL_WORDS: &[&str] = &[
-    "url", "uri", "href", "link", "webhook", "callback", "endpoint", "host", "hostname", "target",
-    "remote", "feed", "fetch", "proxy", "site", "domain", "dest", "destination", "redirect",
-    "server", "registry", "upstream", "avatar", "icon", "hook", "origin", "source", "src", "image",
-    "manifest", "repo", "repository", "upload", "import",
+    "url",
+    "uri",
+    "href",
+    "link",
+    "webhook",
+    "callback",
+    "endpoint",
+    "host",
+    "hostname",
+    "target",
+    "remote",
+    "feed",
+    "fetch",
+    "proxy",
+    "site",
+    "domain",
+    "dest",
+    "destination",
+    "redirect",
+    "server",
+    "registry",
+    "upstream",
+    "avatar",
+    "icon",
+    "hook",
+    "origin",
+    "source",
+    "src",
+    "image",
+    "manifest",
+    "repo",
+    "repository",
+    "upload",
+    "import",
 ];
 
 /// Words that leave no doubt.
 const SURE_WORDS: &[&str] = &["url", "uri", "href", "webhook", "callback"];
 
-/// How long a call is waited for after the answer came; one that is queued may take longer, and is
-/// then missed rather than awaited for every parameter.
-const WAIT: Duration = Duration::from_millis(1500);
-const SHORT_WAIT: Duration = Duration::from_millis(250);
+/// How long a call may come after the answer and still stop the tries of one input.
+const SOON: Duration = Duration::from_millis(60);
+/// How long all open calls are waited for together; one that is queued for longer is missed.
+const LATE: Duration = Duration::from_millis(1200);
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let mut candidates = Vec::new();
-    for operation in cx.operations().iter().filter(|operation| cx.may_send(operation)) {
+    for operation in cx
+        .operations()
+        .iter()
+        .filter(|operation| cx.may_send(operation))
+    {
         let who = caller(cx, operation);
-        let Some(request) = cx.request(operation, who) else { continue };
+        let Some(request) = cx.request(operation, who) else {
+            continue;
+        };
         for input in inputs(operation, &request) {
             if let Some(sure) = takes_address(operation, &input) {
-                candidates.push(Candidate { operation, request: request.clone(), input, who, sure });
+                candidates.push(Candidate {
+                    operation,
+                    request: request.clone(),
+                    input,
+                    who,
+                    sure,
+                });
             }
         }
     }
     if candidates.is_empty() {
-        return Ok(Outcome::untested("no operation that may be sent takes an address"));
+        return Ok(Outcome::untested(
+            "no operation that may be sent takes an address",
+        ));
     }
     let Some(callback) = cx.callback().await else {
         return Ok(Outcome::untested(
@@ -90,15 +136,30 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     };
     candidates.sort_by_key(|candidate| !candidate.sure);
     let tried = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
-    let results = cx
+    let mut results = cx
         .each(candidates, |candidate| async move {
-            let proof = candidate.prove(cx, callback).await?;
-            Ok(proof.map(|proof| (candidate, proof)))
+            let tries = candidate.try_forms(cx, callback).await?;
+            Ok((candidate, tries))
         })
         .await?;
+    // What is queued calls later; all that are still open wait together.
+    let deadline = Instant::now() + LATE;
+    let mut proven = Vec::new();
+    for (candidate, tries) in &mut results {
+        for one in tries {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if one.hit.is_none() {
+                one.hit = callback.wait(&one.nonce, rest).await;
+            }
+            if let Some(proof) = candidate.conclude(cx, callback, one).await? {
+                proven.push((&*candidate, proof));
+                break;
+            }
+        }
+    }
 
-    let mut causes: Vec<(Candidate<'_>, Proof, Vec<Place>)> = Vec::new();
-    for (candidate, proof) in results.into_iter().flatten() {
+    let mut causes: Vec<(&Candidate<'_>, Proof, Vec<Place>)> = Vec::new();
+    for (candidate, proof) in proven {
         let place = candidate.input.place(cx, candidate.operation);
         match causes.iter_mut().find(|(known, known_proof, _)| {
             known.input.name == candidate.input.name
@@ -110,7 +171,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         }
     }
     for (candidate, proof, places) in causes {
-        report(cx, callback, &candidate, proof, places).await?;
+        report(cx, callback, candidate, proof, places).await?;
     }
     Ok(Outcome::tried(tried))
 }
@@ -178,7 +239,8 @@ impl Form {
 
 impl Candidate<'_> {
     fn put(&self, form: &Form, url: &str) -> Request {
-        self.input.put(self.operation, &self.request, &form.value(url))
+        self.input
+            .put(self.operation, &self.request, &form.value(url))
     }
 
     fn forms(&self) -> Vec<Form> {
@@ -193,39 +255,75 @@ impl Candidate<'_> {
         }
     }
 
-    async fn prove(&self, cx: &Context, callback: &Callback) -> Result<Option<Proof>, Halt> {
+    /// Sends an address in each form, until one is called at once.
+    async fn try_forms(&self, cx: &Context, callback: &Callback) -> Result<Vec<Try>, Halt> {
+        let mut tries = Vec::new();
         for form in self.forms() {
             let nonce = cx.nonce();
-            let exchange = cx.send_fresh(self.put(&form, &callback.url_for(&nonce))).await?;
-            let wait = if self.sure { WAIT } else { SHORT_WAIT };
-            let Some(hit) = callback.wait(&nonce, wait).await else { continue };
-            let mut evidence = vec![
-                cx.evidence(
-                    format!("{} in `{}` makes the service call it", form.name(), self.input.name),
-                    &exchange,
-                )
-                .observed(called(&hit)),
-            ];
-            let told = callback.answer_for(&nonce);
-            let mut answer = Answer::Unseen;
-            if let Some((spot, ())) = find_text(&exchange, |text| text.contains(&told).then_some(())) {
-                answer = Answer::Here(spot);
-                evidence.push(cx.evidence_of(
-                    "the listener's answer comes back, which the address does not tell",
-                    &exchange,
-                    &told,
-                ));
-            } else if probes::succeeded(&exchange) {
-                let later = read_back(cx, self.operation, &exchange, self.who).await?;
-                if let Some(later) = later.iter().find(|later| probes::shown(later, &told)) {
-                    answer = Answer::Later;
-                    evidence.push(cx.evidence_of("the listener's answer is read here", later, &told));
-                }
+            let exchange = cx
+                .send_fresh(self.put(&form, &callback.url_for(&nonce)))
+                .await?;
+            let hit = callback.wait(&nonce, SOON).await;
+            let called = hit.is_some();
+            tries.push(Try {
+                form,
+                nonce,
+                exchange,
+                hit,
+            });
+            if called {
+                break;
             }
-            return Ok(Some(Proof { form, answer, evidence }));
         }
-        Ok(None)
+        Ok(tries)
     }
+
+    /// What one address proves, if it was called.
+    async fn conclude(
+        &self,
+        cx: &Context,
+        callback: &Callback,
+        one: &Try,
+    ) -> Result<Option<Proof>, Halt> {
+        let Some(hit) = &one.hit else { return Ok(None) };
+        let exchange = &one.exchange;
+        let shows = format!(
+            "{} in `{}` makes the service call it",
+            one.form.name(),
+            self.input.name
+        );
+        let mut evidence = vec![cx.evidence(shows, exchange).observed(called(hit))];
+        let told = callback.answer_for(&one.nonce);
+        let mut answer = Answer::Unseen;
+        if let Some((spot, ())) = find_text(exchange, |text| text.contains(&told).then_some(())) {
+            answer = Answer::Here(spot);
+            evidence.push(cx.evidence_of(
+                "the listener's answer comes back, which the address does not tell",
+                exchange,
+                &told,
+            ));
+        } else if probes::succeeded(exchange) {
+            let later = read_back(cx, self.operation, exchange, self.who).await?;
+            if let Some(later) = later.iter().find(|later| probes::shown(later, &told)) {
+                answer = Answer::Later;
+                evidence.push(cx.evidence_of("the listener's answer is read here", later, &told));
+            }
+        }
+        let form = one.form.clone();
+        Ok(Some(Proof {
+            form,
+            answer,
+            evidence,
+        }))
+    }
+}
+
+/// One address that was sent.
+struct Try {
+    form: Form,
+    nonce: String,
+    exchange: Arc<Exchange>,
+    hit: Option<Hit>,
 }
 
 /// Whether `input` could take an address, and whether there is little doubt.
@@ -281,10 +379,17 @@ async fn report(
     if let Answer::Here(spot) = &proof.answer
         && cx.options().internal
     {
-        let inside = Inside { cx, candidate, form: &proof.form, spot };
+        let inside = Inside {
+            cx,
+            candidate,
+            form: &proof.form,
+            spot,
+        };
         inside.ask(&mut proof.evidence, &mut facts).await?;
         if let Some(shape) = shape.filter(|_| whole) {
-            inside.ask_for_session(&shape, &mut proof.evidence, &mut facts).await?;
+            inside
+                .ask_for_session(&shape, &mut proof.evidence, &mut facts)
+                .await?;
         }
         if let Some(evidence) = inside.ask_socket().await? {
             grants.push(State::SsrfUnix);
@@ -298,14 +403,21 @@ async fn report(
         .map(|(condition, _)| condition)
         .collect();
     if !conditions.is_empty() {
-        let labels: Vec<&str> = conditions.iter().map(|condition| condition.label()).collect();
+        let labels: Vec<&str> = conditions
+            .iter()
+            .map(|condition| condition.label())
+            .collect();
         description.push_str(&format!("; reached inside: {}", labels.join(", ")));
     }
     cx.report(
         Finding::new(&META, places, proof.evidence)
             .described(description)
             .confidence(confidence)
-            .severity(if grants == [State::SsrfBlind] { Severity::Medium } else { META.severity })
+            .severity(if grants == [State::SsrfBlind] {
+                Severity::Medium
+            } else {
+                META.severity
+            })
             .grants(grants)
             .conditions(conditions),
     );
@@ -323,16 +435,24 @@ async fn whole_request(
 ) -> Result<Option<Evidence>, Halt> {
     let (nonce, mark, text) = (cx.nonce(), cx.nonce(), cx.nonce());
     let request = candidate.put(form, &callback.url_for(&nonce));
-    let exchange =
-        cx.send_fresh(shape.fill(request, "PUT", ("X-Request-Mark", &mark), &text)).await?;
-    let Some(hit) = callback.wait(&nonce, SHORT_WAIT).await else { return Ok(None) };
+    let exchange = cx
+        .send_fresh(shape.fill(request, "PUT", ("X-Request-Mark", &mark), &text))
+        .await?;
+    let Some(hit) = callback.wait(&nonce, LATE).await else {
+        return Ok(None);
+    };
     let all = hit.method == "PUT"
         && hit.headers.iter().any(|(_, value)| *value == mark)
         && String::from_utf8_lossy(&hit.body).contains(&text);
     Ok(all.then(|| {
-        cx.evidence("method, header field and body arrive as they were named", &exchange).observed(
-            format!("{} with {mark} in a header field and {text} in the body", called(&hit)),
+        cx.evidence(
+            "method, header field and body arrive as they were named",
+            &exchange,
         )
+        .observed(format!(
+            "{} with {mark} in a header field and {text} in the body",
+            called(&hit)
+        ))
     }))
 }
 
@@ -347,9 +467,15 @@ struct Shape {
 
 impl Shape {
     fn of(candidate: &Candidate<'_>) -> Option<Self> {
-        let spec = candidate.operation.body.as_ref().filter(|spec| spec.is_json())?;
+        let spec = candidate
+            .operation
+            .body
+            .as_ref()
+            .filter(|spec| spec.is_json())?;
         let parent = match candidate.input.name.rsplit_once('.') {
-            Some((parent, _)) if candidate.input.in_body() => format!("/{}", parent.replace('.', "/")),
+            Some((parent, _)) if candidate.input.in_body() => {
+                format!("/{}", parent.replace('.', "/"))
+            }
             _ => String::new(),
         };
         let schema = parent
@@ -409,17 +535,27 @@ impl Inside<'_> {
     async fn ask(&self, evidence: &mut Vec<Evidence>, facts: &mut Facts) -> Result<(), Halt> {
         let cx = self.cx;
         let nowhere = format!("http://{}.invalid:2375/version", cx.nonce());
-        let control = cx.send_fresh(self.candidate.put(self.form, &nowhere)).await?;
+        let control = cx
+            .send_fresh(self.candidate.put(self.form, &nowhere))
+            .await?;
         for internal in INTERNAL {
             if facts.truth(internal.condition) == Truth::Yes {
                 continue;
             }
-            let exchange = cx.send_fresh(self.candidate.put(self.form, internal.url)).await?;
+            let exchange = cx
+                .send_fresh(self.candidate.put(self.form, internal.url))
+                .await?;
             if !self.told(&exchange, internal.telling) || self.told(&control, internal.telling) {
                 continue;
             }
-            let piece = cx.evidence(format!("{} answers at {}", internal.what, internal.url), &exchange);
-            let control = cx.evidence("control: a name that does not exist is not answered so", &control);
+            let piece = cx.evidence(
+                format!("{} answers at {}", internal.what, internal.url),
+                &exchange,
+            );
+            let control = cx.evidence(
+                "control: a name that does not exist is not answered so",
+                &control,
+            );
             evidence.push(piece.clone());
             facts.learn(internal.condition, yes(vec![piece, control]));
         }
@@ -436,14 +572,21 @@ impl Inside<'_> {
     ) -> Result<(), Halt> {
         let request = self.candidate.put(self.form, IMDS_SESSION);
         let lifetime = ("X-aws-ec2-metadata-token-ttl-seconds", "1");
-        let exchange = self.cx.send_fresh(shape.fill(request, "PUT", lifetime, "")).await?;
+        let exchange = self
+            .cx
+            .send_fresh(shape.fill(request, "PUT", lifetime, ""))
+            .await?;
         let session = |text: &str| {
             let text = text.trim();
             text.len() >= 40
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(&byte))
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(&byte))
         };
         if self.told(&exchange, session) {
-            let mut piece = self.cx.evidence("the metadata service hands out a session", &exchange);
+            let mut piece = self
+                .cx
+                .evidence("the metadata service hands out a session", &exchange);
             if let Some(response) = &mut piece.response {
                 response.body = "[the session token is not kept]".to_owned();
             }
@@ -464,11 +607,17 @@ impl Inside<'_> {
                 format!("http://unix:{socket}:/version"),
                 format!("unix:{socket}|http://localhost/version"),
             ] {
-                let request =
-                    self.candidate.input.put(self.candidate.operation, &self.candidate.request, &url);
+                let request = self.candidate.input.put(
+                    self.candidate.operation,
+                    &self.candidate.request,
+                    &url,
+                );
                 let exchange = self.cx.send_fresh(request).await?;
                 if self.told(&exchange, is_version_text) {
-                    return Ok(Some(self.cx.evidence(format!("the engine answers at {url}"), &exchange)));
+                    return Ok(Some(
+                        self.cx
+                            .evidence(format!("the engine answers at {url}"), &exchange),
+                    ));
                 }
             }
         }
@@ -479,7 +628,9 @@ impl Inside<'_> {
     fn told(&self, exchange: &Exchange, telling: fn(&str) -> bool) -> bool {
         self.spot.read(exchange).is_some_and(|text| telling(&text))
             || find_text(exchange, |text| telling(text).then_some(())).is_some()
-            || exchange.json().is_some_and(|json| any_object(json, telling))
+            || exchange
+                .json()
+                .is_some_and(|json| any_object(json, telling))
     }
 }
 
@@ -494,7 +645,11 @@ fn any_object(json: &Value, telling: fn(&str) -> bool) -> bool {
 }
 
 fn yes(evidence: Vec<Evidence>) -> Fact {
-    Fact { truth: Truth::Yes, confidence: Confidence::Proven, evidence }
+    Fact {
+        truth: Truth::Yes,
+        confidence: Confidence::Proven,
+        evidence,
+    }
 }
 
 /// The call that came in, without what the service's client says of itself.
@@ -534,26 +689,34 @@ pub(crate) fn samples() -> crate::testing::Samples {
         ] } } }))
     };
     let relay = || {
-        api(json!({ "/relay": { "post": { "requestBody": { "required": true, "content": { "application/json": {
+        api(
+            json!({ "/relay": { "post": { "requestBody": { "required": true, "content": { "application/json": {
             "schema": { "type": "object", "properties": {
                 "url": { "type": "string" }, "method": { "type": "string" },
                 "headers": { "type": "object" }, "body": { "type": "string" } } },
             "example": { "url": "http://hooks.example/", "method": "POST", "headers": {}, "body": "" }
-        } } } } } }))
+        } } } } } }),
+        )
     };
     let refused = || Response::json(401, json!({ "error": "token required" }));
     let url_of = |request: &Request| request.query("url").unwrap_or_default();
     Samples::new()
         .flawed(
-            Sample::new("the answer in base64", by_query(), move |request: &Request| {
-                if request.subject().is_none() {
-                    return refused();
-                }
-                match fetch("GET", &url_of(request), "", "") {
-                    Some(body) => Response::json(200, json!({ "image": STANDARD.encode(body) })),
-                    None => Response::json(502, json!({ "error": "cannot fetch" })),
-                }
-            })
+            Sample::new(
+                "the answer in base64",
+                by_query(),
+                move |request: &Request| {
+                    if request.subject().is_none() {
+                        return refused();
+                    }
+                    match fetch("GET", &url_of(request), "", "") {
+                        Some(body) => {
+                            Response::json(200, json!({ "image": STANDARD.encode(body) }))
+                        }
+                        None => Response::json(502, json!({ "error": "cannot fetch" })),
+                    }
+                },
+            )
             .reports(["GET /preview (url)"]),
         )
         .flawed(
@@ -571,12 +734,16 @@ pub(crate) fn samples() -> crate::testing::Samples {
                 if request.subject().is_none() {
                     return refused();
                 }
-                let Some(body) = request.json() else { return Response::text(400, "no JSON") };
+                let Some(body) = request.json() else {
+                    return Response::text(400, "no JSON");
+                };
                 let headers: String = body["headers"]
                     .as_object()
                     .into_iter()
                     .flatten()
-                    .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap_or_default()))
+                    .map(|(name, value)| {
+                        format!("{name}: {}\r\n", value.as_str().unwrap_or_default())
+                    })
                     .collect();
                 let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
                 match fetch(&text("method"), &text("url"), &headers, &text("body")) {
@@ -587,23 +754,31 @@ pub(crate) fn samples() -> crate::testing::Samples {
             .options(|options| options.level = crate::Level::Active)
             .reports(["POST /relay (url)"]),
         )
-        .sound(Sample::new("repeated and not fetched", by_query(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            Response::json(200, json!({ "stored": url_of(request) }))
-        }))
-        .sound(Sample::new("a list of hosts", by_query(), move |request: &Request| {
-            if request.subject().is_none() {
-                return refused();
-            }
-            let url = url_of(request);
-            let host = url.split('/').nth(2).unwrap_or_default();
-            if host != "pictures.example" {
-                return Response::json(400, json!({ "error": "host not allowed" }));
-            }
-            Response::json(200, json!({ "image": "aGVsbG8=" }))
-        }))
+        .sound(Sample::new(
+            "repeated and not fetched",
+            by_query(),
+            move |request: &Request| {
+                if request.subject().is_none() {
+                    return refused();
+                }
+                Response::json(200, json!({ "stored": url_of(request) }))
+            },
+        ))
+        .sound(Sample::new(
+            "a list of hosts",
+            by_query(),
+            move |request: &Request| {
+                if request.subject().is_none() {
+                    return refused();
+                }
+                let url = url_of(request);
+                let host = url.split('/').nth(2).unwrap_or_default();
+                if host != "pictures.example" {
+                    return Response::json(400, json!({ "error": "host not allowed" }));
+                }
+                Response::json(200, json!({ "image": "aGVsbG8=" }))
+            },
+        ))
 }
 
 #[cfg(test)]
@@ -618,7 +793,11 @@ mod tests {
         let rest = url.strip_prefix("http://")?;
         let (authority, path) = rest.split_once('/')?;
         let mut stream = TcpStream::connect(authority).ok()?;
-        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").ok()?;
+        write!(
+            stream,
+            "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
+        )
+        .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer.split_once("\r\n\r\n")?.1.to_owned())
@@ -636,11 +815,13 @@ mod tests {
             }
             let url = request.query("url").unwrap_or_default();
             let body = match url.as_str() {
-                "http://docker:2375/version" => Some(
-                    r#"{"ApiVersion":"1.47","MinAPIVersion":"1.24","Os":"linux"}"#.to_owned(),
-                ),
+                "http://docker:2375/version" => {
+                    Some(r#"{"ApiVersion":"1.47","MinAPIVersion":"1.24","Os":"linux"}"#.to_owned())
+                }
                 "http://169.254.169.254/latest/meta-data/" => Some("401 Unauthorized".to_owned()),
-                other if other.starts_with("http://127.0.0.1") && !other.contains(":2375") => fetch(other),
+                other if other.starts_with("http://127.0.0.1") && !other.contains(":2375") => {
+                    fetch(other)
+                }
                 _ => None,
             };
             match body {
