@@ -111,3 +111,91 @@ impl Made {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Request, Response, api, serve, token_of};
+    use crate::{Identity, Level, ScanOptions, SpecSource, scan};
+    use serde_json::json;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::{Arc, Mutex};
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn what_the_baseline_made_is_gone_at_the_end_and_what_was_there_is_not() {
+        let jobs = Arc::new(Mutex::new(BTreeMap::from([(
+            "j-0".to_owned(),
+            "first".to_owned(),
+        )])));
+        let store = Arc::clone(&jobs);
+        let running = serve(Arc::new(move |request: &Request| {
+            if request.subject().is_none() {
+                return Response::json(401, json!({ "error": "unauthorized" }));
+            }
+            let mut jobs = store.lock().unwrap();
+            match request.method.as_str() {
+                "GET" => Response::json(200, json!({ "jobs": jobs.keys().map(|id| json!({ "id": id })).collect::<Vec<_>>() })),
+                "POST" if request.path() == "/jobs" => {
+                    let name = request.json().unwrap()["name"].as_str().unwrap().to_owned();
+                    if jobs.values().any(|known| *known == name) {
+                        return Response::json(409, json!({ "error": "the name is taken" }));
+                    }
+                    let id = format!("j-{}", jobs.len());
+                    jobs.insert(id.clone(), name);
+                    Response::json(201, json!({ "id": id }))
+                }
+                "POST" => Response::json(200, json!({ "started": true })),
+                "DELETE" => match jobs.remove(request.path().trim_start_matches("/jobs/")) {
+                    Some(_) => Response::text(204, ""),
+                    None => Response::json(404, json!({ "error": "no such job" })),
+                },
+                _ => Response::json(404, json!({ "error": "no" })),
+            }
+        }))
+        .await;
+        let mut options = ScanOptions::new(running.base.clone());
+        options.identities = ["alice", "bob"]
+            .map(|name| Identity::new(name, token_of(name)))
+            .to_vec();
+        options.level = Level::Active;
+        options.only = Some(BTreeSet::new());
+        let body = json!({ "content": { "application/json": { "schema": {
+            "type": "object", "required": ["name"], "properties": { "name": { "type": "string", "example": "nightly" } }
+        } } } });
+        let description = api(json!({
+            "/jobs": { "get": {}, "post": { "requestBody": body } },
+            "/jobs/{id}": { "delete": {} },
+            "/jobs/{id}/start": { "post": {} },
+        }));
+        options.spec = Some(SpecSource::File {
+            name: "api.json".to_owned(),
+            text: description.to_string(),
+        });
+        let scan = scan(options, |_| {}, CancellationToken::new())
+            .await
+            .unwrap();
+        let coverage = |id: &str| {
+            scan.operations
+                .iter()
+                .find(|one| one.operation == id)
+                .unwrap()
+        };
+        let statuses: Vec<_> = coverage("POST /jobs")
+            .reached
+            .iter()
+            .map(|one| one.status)
+            .collect();
+        assert_eq!(statuses, [Some(401), Some(401), Some(201), Some(201)]);
+        assert!(!coverage("DELETE /jobs/{id}").covered);
+        assert_eq!(jobs.lock().unwrap().keys().collect::<Vec<_>>(), ["j-0"]);
+        let left: Vec<_> = scan
+            .notes
+            .iter()
+            .filter(|note| note.contains("changed state"))
+            .collect();
+        assert_eq!(
+            left,
+            ["the baseline may have changed state with POST /jobs/{id}/start as alice, bob"]
+        );
+    }
+}
