@@ -16,6 +16,8 @@ pub(crate) mod recipe;
 pub(crate) mod signing_key;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ask::{Answered, Case, Drive, Hit};
 pub(crate) use compact::Compact;

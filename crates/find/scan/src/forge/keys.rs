@@ -1,6 +1,6 @@
 //! What the forge of one scan knows: the tokens to start from, and the keys that there are.
 
-use super::guess::{Guessed, guess};
+use super::guess::guess;
 use super::public_key::PublicKey;
 use super::signing_key::{NamedKey, SigningKey};
 use super::{Case, Compact, Forged, Recipe, ask};
@@ -24,7 +24,7 @@ pub(crate) struct Forge {
     pub(crate) marker: String,
     tokens: Vec<Option<Compact>>,
     public: OnceCell<Vec<PublicKey>>,
-    guessed: OnceCell<Option<Arc<Guessed>>>,
+    guessed: OnceCell<Option<Secret>>,
     signing: OnceCell<Result<Vec<Signing>, String>>,
     malformed: PerOperation<Option<Malformed>>,
     tampered: PerOperation<bool>,
@@ -195,7 +195,7 @@ impl Forge {
     }
 
     /// The HMAC secret of the identities' tokens, when it could be guessed.
-    pub(crate) async fn guessed(&self, cx: &Context) -> Option<Arc<Guessed>> {
+    pub(crate) async fn guessed(&self, cx: &Context) -> Option<Secret> {
         self.guessed
             .get_or_init(|| async {
                 let token = cx
@@ -217,7 +217,6 @@ impl Forge {
                     .await
                     .ok()
                     .flatten()
-                    .map(Arc::new)
             })
             .await
             .clone()
@@ -237,8 +236,8 @@ impl Forge {
                     return Ok(keys.into_iter().map(Signing::new).collect());
                 }
                 match self.guessed(cx).await {
-                    Some(guessed) => Ok(vec![Signing {
-                        key: Arc::new(SigningKey::hmac(guessed.secret.reveal())),
+                    Some(secret) => Ok(vec![Signing {
+                        key: Arc::new(SigningKey::hmac(secret.reveal())),
                         kid: None,
                     }]),
                     None => Err("no --signing-key".to_owned()),

@@ -5,9 +5,12 @@ use super::signing_key::SigningKey;
 use super::{Compact, Recipe};
 use crate::Secret;
 use crate::testing::{Response, SECRET, now};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::RsaKeyPair;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -54,6 +57,16 @@ impl TestIssuer {
             algorithm,
             key: Arc::new(key),
         }
+    }
+
+    /// One with a fresh RSA key, and that key as `--signing-key` takes it.
+    pub(crate) fn rsa() -> (Self, Secret) {
+        let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).unwrap();
+        let body = STANDARD.encode(der.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        let key = SigningKey::parse(&pem).unwrap().remove(0).key;
+        (Self::with_key("RS256", key), Secret::new(pem))
     }
 
     pub(crate) fn token_of(&self, subject: &str) -> String {

@@ -23,7 +23,8 @@
 //! - CWE-862 Missing Authorization
 //! - OWASP API5:2023 Broken Function Level Authorization
 
-use crate::forge::{Answered, Case, Drive, negative};
+use crate::forge::ask::grounds;
+use crate::forge::{Answered, Case, Drive, Hit, negative};
 use crate::{Context, Halt, Operation, Outcome, Reach};
 use cofferdam_finding::{Confidence, Meta, Severity, State};
 
@@ -42,16 +43,25 @@ pub(crate) static META: Meta = Meta {
 };
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
-    let all = Case::all(cx);
-    let none = if all.is_empty() {
+    let cases = Case::all(cx);
+    let operations: Vec<&Operation> = cx
+        .protected()
+        .filter(|operation| cx.may_send(operation) && declares_scopes(operation))
+        .collect();
+    let none = if cx.protected().next().is_none() {
         Case::none(cx)
     } else {
         "the API description declares no scopes".to_owned()
     };
-    let cases = all
-        .into_iter()
-        .filter(|case| declares_scopes(case.operation))
-        .collect();
+    let answers = cx
+        .each(operations, |operation| {
+            let case = cases
+                .iter()
+                .find(|case| case.operation.index == operation.index)
+                .copied();
+            try_one(cx, operation, case)
+        })
+        .await?;
     let drive = Drive {
         meta: &META,
         does: [
@@ -60,44 +70,48 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         ],
         none,
     };
-    drive
-        .run(
-            cx,
-            cases,
-            |case| try_one(cx, case),
-            |finding, operations| {
-                let admin = operations.iter().any(|op| op.reaches(Reach::Admin));
-                finding.grants(admin.then_some(State::Admin))
-            },
-        )
-        .await
+    Ok(drive.sum_up(cx, answers, |finding, operations| {
+        let admin = operations.iter().any(|op| op.reaches(Reach::Admin));
+        finding.grants(admin.then_some(State::Admin))
+    }))
 }
 
-async fn try_one<'a>(cx: &'a Context, case: Case<'a>) -> Result<Answered<'a>, Halt> {
-    if !case.verifies(cx).await? {
+async fn try_one<'a>(
+    cx: &'a Context,
+    operation: &'a Operation,
+    case: Option<Case<'a>>,
+) -> Result<Answered<'a>, Halt> {
+    if let Some(case) = &case
+        && !case.verifies(cx).await?
+    {
         return Ok(Answered::Subsumed);
     }
-    for who in cx.baseline(case.operation).accepted() {
-        let Some(token) = cx.forge().compact(*who) else {
+    let baseline = cx.baseline(operation);
+    for who in baseline.accepted() {
+        let valid = baseline.valid.get(*who).and_then(Option::as_ref);
+        let (Some(held), Some(valid)) = (held(cx, *who), valid) else {
             continue;
         };
-        let own = Case {
-            who: *who,
-            token,
-            ..case
-        };
-        let Some((_, held)) = token.scopes() else {
+        if !cx.welcome(valid) || !lacks(&held, &operation.security.scopes) {
             continue;
-        };
-        if own.is_welcome(cx) && lacks(&held, &case.operation.security.scopes) {
-            let shows = format!(
-                "the token of {} has none of the declared scopes ({}) and is accepted",
-                cx.identities()[*who].name,
-                declared(case.operation)
-            );
-            return own.own_hit(cx, shows).await;
         }
+        return Ok(match grounds(cx, operation, *who).await? {
+            Ok(mut pieces) => {
+                let shows = format!(
+                    "the token of {} has none of the declared scopes ({}) and is accepted",
+                    cx.identities()[*who].name,
+                    declared(operation)
+                );
+                pieces.push(cx.evidence(shows, valid));
+                Answered::Accepted(Hit::new(cx, operation, *who, pieces))
+            }
+            Err(reason) => Answered::Unclear(reason),
+        });
     }
+    let Some(case) = case else {
+        let reason = "the scopes of an opaque token are not known".to_owned();
+        return Ok(Answered::Unclear(reason));
+    };
     if !case.is_welcome(cx) {
         return Ok(Answered::Unclear(
             "it gives nobody what is asked for".to_owned(),
@@ -109,11 +123,19 @@ async fn try_one<'a>(cx: &'a Context, case: Case<'a>) -> Result<Answered<'a>, Ha
             .ok_or_else(|| "the tokens carry no scopes".to_owned())?;
         let label = format!(
             "the same claims without any declared scope ({})",
-            declared(case.operation)
+            declared(operation)
         );
         Ok(vec![(label, other)])
     })
     .await
+}
+
+/// The scopes of an identity: those that its token carries, else those that the user said it has.
+fn held(cx: &Context, who: usize) -> Option<Vec<String>> {
+    let identity = cx.identities().get(who)?;
+    cx.jwt(who)
+        .and_then(crate::Jwt::scopes)
+        .or_else(|| identity.scopes.clone())
 }
 
 /// Whether every way to call the operation needs a scope.
@@ -148,67 +170,31 @@ fn lacks(held: &[String], alternatives: &[Vec<String>]) -> bool {
 /// Whether a service could mean `needed` by `held`: the same, a wildcard, a parent, an
 /// administrator's, or a stronger verb on the same thing. A doubt is no finding.
 fn implies(held: &str, needed: &str) -> bool {
-    let separators = [':', '.', '/'];
-    let split = |scope: &str| match scope.rfind(separators) {
-        Some(at) => (scope[..at].to_owned(), scope[at + 1..].to_owned()),
-        None => (String::new(), scope.to_owned()),
-    };
-    let strong = |word: &str| {
-        [
-            "admin", "all", "full", "root", "super", "owner", "manage", "write", "*",
-        ]
-        .iter()
-        .any(|strong| word.to_lowercase().contains(strong))
-    };
-    let ((held_of, held_verb), (needed_of, needed_verb)) = (split(held), split(needed));
-    held == needed
-        || held.contains('*')
-        || (held_of.is_empty() && strong(held) && !held_verb.contains("write"))
-        || needed
-            .strip_prefix(held)
-            .is_some_and(|rest| rest.starts_with(separators))
-        || (held_of == needed_of && strong(&held_verb) && !strong(&needed_verb))
-        || (held_of == needed_of && strong(&held_verb) && held_verb != "write")
-        || (strong(&held_of) && !strong(&needed_of))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_that_could_imply_the_needed_one_is_no_lack() {
-        for (held, needed) in [
-            ("a:read", "a:read"),
-            ("a:write", "a:read"),
-            ("a", "a:read"),
-            ("a:*", "a:read"),
-            ("admin", "a:write"),
-            ("a:admin", "a:write"),
-            ("admin:all", "a:read"),
-        ] {
-            assert!(implies(held, needed), "{held} {needed}");
+    const SEPARATORS: [char; 3] = [':', '.', '/'];
+    const ALL: [&str; 9] = [
+        "*", "admin", "all", "full", "root", "super", "owner", "manage", "any",
+    ];
+    let split = |scope: &str| -> (String, String) {
+        let lower = scope.to_lowercase();
+        match lower.rsplit_once(SEPARATORS) {
+            Some((thing, verb)) => (thing.to_owned(), verb.to_owned()),
+            None => (String::new(), lower),
         }
-        for (held, needed) in [
-            ("a:read", "a:write"),
-            ("a:read", "b:read"),
-            ("a:write", "a:admin"),
-            ("read", "write"),
-            ("a:read-write-ish", "b:read"),
-            ("openid", "a:read"),
-        ] {
-            assert!(!implies(held, needed), "{held} {needed}");
-        }
-    }
-
-    #[test]
-    fn every_alternative_must_be_out_of_reach() {
-        let scopes = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let needed = [scopes("a:read b:read"), scopes("c:read")];
-        assert!(lacks(&scopes("a:read"), &needed));
-        assert!(!lacks(&scopes("a:read b:read"), &needed));
-        assert!(!lacks(&scopes("c:read"), &needed));
-    }
+    };
+    let says_all = |text: &str| ALL.iter().any(|word| text.contains(word));
+    let says_write = |text: &str| {
+        ["write", "edit", "update", "rw"]
+            .iter()
+            .any(|word| text.contains(word))
+    };
+    let ((held_thing, held_verb), (needed_thing, needed_verb)) = (split(held), split(needed));
+    let parent = needed
+        .strip_prefix(held)
+        .is_some_and(|rest| rest.starts_with(SEPARATORS));
+    let of_everything = says_all(&held_thing) || (held_thing.is_empty() && says_all(&held_verb));
+    let stronger = held_thing == needed_thing
+        && (says_all(&held_verb) || (says_write(&held_verb) && !says_all(&needed_verb)));
+    held == needed || parent || of_everything || stronger
 }
 
 #[cfg(test)]
@@ -254,6 +240,20 @@ pub(crate) fn samples() -> crate::testing::Samples {
             options.identities = vec![Identity::new("alice", sign(&claims))];
         })
     };
+    let opaque = |name, held: &'static str| {
+        const TOKEN: &str = "q8Zt2vXn5Lk9pRw3sYc7Hd1Gb6Je4Mf0";
+        Sample::new(name, description(), |request: &Request| {
+            match request.bearer() {
+                Some(TOKEN) => notes(),
+                _ => refused(),
+            }
+        })
+        .options(move |options| {
+            let mut identity = Identity::new("alice", TOKEN);
+            identity.scopes = Some(vec![held.to_owned()]);
+            options.identities = vec![identity];
+        })
+    };
     Samples::new()
         .flawed(sample("not looked at", "notes:read", false).reports(["GET /notes"]))
         .flawed(own("its own token lacks it", json!("jobs:read")).reports(["GET /notes"]))
@@ -261,4 +261,45 @@ pub(crate) fn samples() -> crate::testing::Samples {
         .sound(sample("a stronger one implies it", "notes:write", true))
         .sound(own("a stronger one, no key", json!("notes:write")))
         .sound(own("tokens without scopes", Value::Null))
+        .flawed(opaque("an opaque token with known scopes", "jobs:read").reports(["GET /notes"]))
+        .sound(opaque("an opaque token that may", "notes:read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_could_imply_the_needed_one_is_no_lack() {
+        for (held, needed) in [
+            ("a:read", "a:read"),
+            ("a:write", "a:read"),
+            ("a", "a:read"),
+            ("a:*", "a:read"),
+            ("admin", "a:write"),
+            ("a:admin", "a:write"),
+            ("admin:all", "a:read"),
+        ] {
+            assert!(implies(held, needed), "{held} {needed}");
+        }
+        for (held, needed) in [
+            ("a:read", "a:write"),
+            ("a:read", "b:read"),
+            ("a:write", "a:admin"),
+            ("read", "write"),
+            ("a:read-write-ish", "b:read"),
+            ("openid", "a:read"),
+        ] {
+            assert!(!implies(held, needed), "{held} {needed}");
+        }
+    }
+
+    #[test]
+    fn every_alternative_must_be_out_of_reach() {
+        let scopes = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let needed = [scopes("a:read b:read"), scopes("c:read")];
+        assert!(lacks(&scopes("a:read"), &needed));
+        assert!(!lacks(&scopes("a:read b:read"), &needed));
+        assert!(!lacks(&scopes("c:read"), &needed));
+    }
 }

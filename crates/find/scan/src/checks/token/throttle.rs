@@ -69,7 +69,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     }
     let mut unsent = false;
     if let Some(operation) = cx.operations().iter().find(|one| is_login(one)) {
-        if operation.is_safe() || cx.options().level >= crate::Level::Active {
+        if cx.may_send(operation) {
             answers.push(logins_without_end(cx, operation).await?);
         } else {
             unsent = true;

@@ -44,32 +44,25 @@ pub(crate) static META: Meta = Meta {
 };
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
-    let cases: Vec<Case<'_>> = Case::all(cx)
-        .into_iter()
-        .filter(|case| case.token.algorithm().starts_with("HS"))
-        .collect();
-    let none = if Case::all(cx).is_empty() {
+    let mut cases = Case::all(cx);
+    let none = if cases.is_empty() {
         Case::none(cx)
     } else {
         "the tokens are not signed with a secret but with a private key".to_owned()
     };
+    cases.retain(|case| case.token.algorithm().starts_with("HS"));
     if cases.is_empty() {
         return Ok(Outcome::untested(none));
     }
-    let Some(guessed) = cx.forge().guessed(cx).await else {
-        // No request is needed to know that it holds: the search was the attack.
-        return Ok(Outcome::tried(
-            u32::try_from(cases.len()).unwrap_or(u32::MAX),
+    let Some(secret) = cx.forge().guessed(cx).await else {
+        return Ok(Outcome::held(
+            "the secret is in no list of common ones, and was not found in three seconds",
         ));
     };
-    let length = guessed.secret.reveal().chars().count();
+    // How long it is or where in the list it stands would be as good as the secret itself.
     let recipe = [Recipe::signed(
-        format!(
-            "signed with the secret, which has {length} characters and was guessed at the {}th \
-             attempt",
-            guessed.guesses
-        ),
-        Arc::new(SigningKey::hmac(guessed.secret.reveal())),
+        "signed with the secret, which was guessed",
+        Arc::new(SigningKey::hmac(secret.reveal())),
     )];
     let drive = Drive {
         meta: &META,
