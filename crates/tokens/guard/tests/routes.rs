@@ -6,7 +6,8 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{HttpResponse, guard, web};
 use cofferdam_guard::{
-    Principal, all_of, any_of, authenticated, delete, get, post, resource, role, scope,
+    Principal, acr, all_of, any_of, authenticated, delete, get, max_age, post, resource, role,
+    scope,
 };
 use serde_json::{Value, json};
 use support::{bearer, guard as new_guard, issuer, now, token};
@@ -295,6 +296,63 @@ async fn a_public_route_looks_at_no_token() {
     assert_eq!(
         call_service(&app, request).await.status(),
         StatusCode::UNAUTHORIZED
+    );
+}
+
+#[actix_web::test]
+async fn a_weak_or_old_login_is_told_what_would_do() {
+    let issuer = issuer();
+    let app = new_guard(&issuer)
+        .app()
+        .service(resource("/exec").route(post().to(who).require(acr(["gold"]).and(max_age(60)))))
+        .build();
+    let app = init_service(app).await;
+    let ask = async |class: &str, age: u64| {
+        let token = token(&issuer, "exec")
+            .claim("acr", class)
+            .claim("auth_time", now() - age);
+        let value = format!("Bearer {}", token.mint(now()).unwrap());
+        let request = TestRequest::post()
+            .uri("/exec")
+            .insert_header(("authorization", value));
+        let response = call_service(&app, request.to_request()).await;
+        let challenge = response.headers().get("www-authenticate").cloned();
+        let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), challenge.unwrap_or_default())
+    };
+    assert_eq!(ask("gold", 10).await.0, 200);
+    let (status, challenge) = ask("silver", 10).await;
+    assert_eq!(status, 401);
+    assert!(
+        challenge.contains(r#"error="insufficient_user_authentication""#),
+        "{challenge}"
+    );
+    assert!(challenge.ends_with(r#"acr_values="gold""#), "{challenge}");
+    let (status, challenge) = ask("gold", 100).await;
+    assert_eq!(status, 401);
+    assert!(challenge.ends_with(r#"max_age="60""#), "{challenge}");
+}
+
+#[actix_web::test]
+async fn the_challenge_points_to_the_metadata_of_the_resource() {
+    let issuer = issuer();
+    let url = "https://containers.test/.well-known/oauth-protected-resource";
+    let app = new_guard(&issuer)
+        .resource_metadata(url)
+        .app()
+        .service(resource("/me").route(get().to(who).require(authenticated())))
+        .build();
+    let app = init_service(app).await;
+    let response = call_service(&app, TestRequest::with_uri("/me").to_request()).await;
+    let challenge = response
+        .headers()
+        .get("www-authenticate")
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert_eq!(
+        challenge,
+        format!(r#"Bearer realm="containers", resource_metadata="{url}""#)
     );
 }
 

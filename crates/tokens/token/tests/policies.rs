@@ -1,0 +1,207 @@
+//! What a policy may not say, and what it asks of a token's time and claims.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise, its helpers too"
+)]
+
+use std::time::Duration;
+
+use cofferdam_issuer::{Issuer, SigningKey};
+use cofferdam_token::requirement::{
+    Requirement, acr, all_of, any_of, audience, issuer, max_age, scope,
+};
+use cofferdam_token::{
+    Algorithm, Decision, Denial, IssuerPolicy, JwkSet, PolicyError, Rejection, Verifier, danger,
+};
+use serde_json::json;
+
+const NOW: u64 = 1_795_505_225;
+
+fn new_issuer() -> Issuer {
+    Issuer::new(
+        "https://idp.example",
+        SigningKey::generate(Algorithm::Es256).unwrap(),
+    )
+}
+
+#[test]
+fn a_policy_that_would_let_too_much_through_is_refused() {
+    let policy = || IssuerPolicy::new("https://idp.example", JwkSet::default()).audience("api");
+    let name = || "https://idp.example".to_owned();
+    let refused = |policy: IssuerPolicy| Verifier::new([policy]).unwrap_err();
+    let bare = IssuerPolicy::new("https://idp.example", JwkSet::default());
+    assert_eq!(refused(bare), PolicyError::NoAudience(name()));
+    assert_eq!(
+        refused(policy().audience("")),
+        PolicyError::NoAudience(name())
+    );
+    assert_eq!(
+        refused(policy().algorithms([])),
+        PolicyError::NoAlgorithm(name())
+    );
+    let hmac = policy().algorithms([Algorithm::Rs256, Algorithm::Hs256]);
+    assert_eq!(refused(hmac.clone()), PolicyError::Hmac(name()));
+    assert!(Verifier::new([danger::allow_hmac(hmac)]).is_ok());
+    let long = policy().leeway(Duration::from_secs(301));
+    assert_eq!(refused(long), PolicyError::Leeway(name()));
+    let empty = IssuerPolicy::new("", JwkSet::default()).audience("api");
+    assert_eq!(refused(empty), PolicyError::NoIssuer);
+    assert_eq!(Verifier::new([]).unwrap_err(), PolicyError::NoIssuer);
+    let twice = Verifier::new([policy(), policy()]).unwrap_err();
+    assert_eq!(twice, PolicyError::DuplicateIssuer(name()));
+}
+
+#[test]
+fn each_issuer_has_its_own_keys_and_audiences() {
+    let (first, second) = (
+        new_issuer(),
+        Issuer::new(
+            "https://two",
+            SigningKey::generate(Algorithm::Es256).unwrap(),
+        ),
+    );
+    let verifier = Verifier::new([
+        IssuerPolicy::new(first.url(), first.key_set()).audience("one"),
+        IssuerPolicy::new(second.url(), second.key_set()).audience("two"),
+    ])
+    .unwrap();
+    let verify = |by: &Issuer, named: &str, audience: &str| {
+        let token = by
+            .token("alice")
+            .claim("iss", named)
+            .audience(audience)
+            .mint(NOW)
+            .unwrap();
+        verifier
+            .verify(&token, NOW)
+            .map(|token| token.issuer().to_owned())
+    };
+    assert_eq!(verify(&first, first.url(), "one").unwrap(), first.url());
+    assert_eq!(verify(&second, second.url(), "two").unwrap(), second.url());
+    assert_eq!(
+        verify(&first, first.url(), "two").unwrap_err(),
+        Rejection::AudienceMismatch
+    );
+    // The mix-up: one issuer mints in the name of the other.
+    assert_eq!(
+        verify(&first, second.url(), "two").unwrap_err(),
+        Rejection::KeyUnknown
+    );
+}
+
+#[test]
+fn a_lifetime_can_be_bounded() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy.max_lifetime(Duration::from_secs(600))]).unwrap();
+    let verify = |seconds| {
+        let token = issuer
+            .token("alice")
+            .audience("api")
+            .lifetime(seconds)
+            .mint(NOW)
+            .unwrap();
+        verifier.verify(&token, NOW).map(drop)
+    };
+    assert_eq!(verify(600), Ok(()));
+    assert_eq!(verify(601), Err(Rejection::LifetimeTooLong));
+}
+
+#[test]
+fn a_named_claim_must_have_one_of_the_named_values() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy.claim("tenant", ["a", "b"])]).unwrap();
+    let verify = |tenant: serde_json::Value| {
+        let token = issuer
+            .token("alice")
+            .audience("api")
+            .claim("tenant", tenant);
+        verifier.verify(&token.mint(NOW).unwrap(), NOW).map(drop)
+    };
+    assert_eq!(verify(json!("b")), Ok(()));
+    for other in [json!("c"), json!(["a"]), json!(null), json!("A"), json!("")] {
+        assert_eq!(verify(other), Err(Rejection::PolicyMismatch));
+    }
+}
+
+#[test]
+fn a_scope_claim_that_says_two_things_is_refused() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy]).unwrap();
+    let verify = |scp: serde_json::Value| {
+        let token = issuer
+            .token("alice")
+            .audience("api")
+            .scope("a b")
+            .claim("scp", scp);
+        verifier.verify(&token.mint(NOW).unwrap(), NOW).map(drop)
+    };
+    assert_eq!(verify(json!(["b", "a"])), Ok(()));
+    assert_eq!(
+        verify(json!(["a", "b", "admin"])),
+        Err(Rejection::ClaimMalformed("scp"))
+    );
+    assert_eq!(
+        verify(json!([["a", "b"]])),
+        Err(Rejection::ClaimMalformed("scp"))
+    );
+}
+
+#[test]
+fn requirements_join_and_name_the_scopes_that_would_do() {
+    let issuer_ = new_issuer();
+    let policy = IssuerPolicy::new(issuer_.url(), issuer_.key_set())
+        .audience("api")
+        .audience("b");
+    let verifier = Verifier::new([policy]).unwrap();
+    let token = issuer_
+        .token("alice")
+        .audience("api")
+        .scope("read")
+        .claim("acr", "silver");
+    let token = token.claim("auth_time", NOW - 100).mint(NOW).unwrap();
+    let token = verifier.verify(&token, NOW).unwrap();
+    let check = |requirement: Requirement| requirement.check(&token, NOW);
+    for granted in [
+        scope("read"),
+        any_of([scope("write"), scope("read")]),
+        all_of([]),
+        audience("api").and(issuer("https://idp.example")),
+        acr(["gold", "silver"]).and(max_age(100)),
+    ] {
+        assert_eq!(check(granted), Decision::Granted);
+    }
+    let insufficient = |scope: &str| {
+        Decision::Denied(Denial::Insufficient {
+            scope: scope.into(),
+        })
+    };
+    let both = scope("read").and(scope("write")).and(scope("read"));
+    assert_eq!(check(both), insufficient("read write"));
+    assert_eq!(
+        check(any_of([scope("write"), scope("admin")])),
+        insufficient("write")
+    );
+    assert_eq!(check(any_of([])), insufficient(""));
+    assert_eq!(check(audience("b")), insufficient(""));
+    assert_eq!(check(issuer("https://idp.example/")), insufficient(""));
+    let step_up = Denial::StepUp {
+        acr_values: "gold platinum".into(),
+        max_age: None,
+    };
+    assert_eq!(check(acr(["gold", "platinum"])), Decision::Denied(step_up));
+    let step_up = Denial::StepUp {
+        acr_values: String::new(),
+        max_age: Some(99),
+    };
+    assert_eq!(check(max_age(99)), Decision::Denied(step_up));
+}
+
+#[test]
+#[should_panic(expected = "is not one scope")]
+fn two_scopes_in_one_are_a_mistake_that_shows_at_start() {
+    let _ = scope("containers:read containers:write");
+}
