@@ -23,3 +23,10 @@ pub fn observe_only(
 pub fn without_throttle(guard: Guard) -> Guard {
     guard.with(|inner| inner.throttle = None)
 }
+
+/// A guard whose time is what `clock` says, in seconds since 1970-01-01T00:00:00Z: for tests with
+/// tokens of another time.
+#[must_use]
+pub fn with_clock(guard: Guard, clock: fn() -> u64) -> Guard {
+    guard.with(|inner| inner.clock = clock)
+}
