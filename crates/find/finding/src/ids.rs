@@ -173,7 +173,7 @@ ids! {
         ShimAbstract = "shim.abstract", "containerd < 1.3.9/1.4.3 abstract shim socket (CVE-2020-15257)";
         AgentShellTool = "agent.shell_tool", "LLM agent has a shell/file/HTTP/container tool in the same container";
         RestartHook = "restart.hook", "Container restarts automatically / image entrypoint on a writable path";
-        EngineRootful = "engine.rootful", "Engine runs as root without userns-remap/rootless and without an authz plugin";
+        EngineRootful = "engine.rootful", "Engine runs as root (not rootless) and without an authorization plugin";
     }
 }
 
