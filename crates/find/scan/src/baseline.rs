@@ -495,7 +495,8 @@ pub(crate) fn fill(
         .filter(|param| param.place != ParamIn::Path)
     {
         let recorded = operation.source == Source::Har || operation.source == Source::Discovered;
-        if !param.required && !(recorded && param.example.is_some()) {
+        let wanted = param.required || (recorded && param.example.is_some());
+        if !wanted {
             continue;
         }
         let lower = param.name.to_ascii_lowercase();

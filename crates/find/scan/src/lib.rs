@@ -29,6 +29,7 @@ mod run;
 mod target;
 #[cfg(test)]
 mod testing;
+mod text;
 
 pub use baseline::{Baseline, Protection};
 pub use callback::{Callback, Hit};

@@ -7,6 +7,7 @@
 mod needle;
 mod patterns;
 
+use crate::text::{boundary, head};
 use crate::{Exchange, Identity, Response, Sent};
 use cofferdam_finding::{Evidence, RequestRecord, ResponseRecord};
 use needle::Needle;
@@ -138,7 +139,7 @@ impl Redactor {
 
     fn field(&self, name: &str, value: &[u8]) -> (String, String) {
         let raw = String::from_utf8_lossy(value);
-        let raw = &raw[..raw.floor_char_boundary(raw.len().min(WINDOW))];
+        let raw = head(&raw, WINDOW);
         let clean = self.text(raw);
         let clean = match name {
             "authorization" | "proxy-authorization" => credential(&clean),
@@ -165,15 +166,13 @@ impl Redactor {
     fn body(&self, body: &[u8], telling: Option<&str>) -> String {
         let text = String::from_utf8_lossy(body);
         let at = telling.and_then(|part| text.find(part)).unwrap_or(0);
-        let start = text.floor_char_boundary(at.saturating_sub(WINDOW));
-        let end = text.floor_char_boundary(at.saturating_add(WINDOW).min(text.len()));
+        let start = boundary(&text, at.saturating_sub(WINDOW));
+        let end = boundary(&text, at.saturating_add(WINDOW));
         let clean = self.text(&text[start..end]);
         let low = if start > 0 { MARGIN } else { 0 };
         let high = if end < text.len() { MARGIN } else { 0 };
-        let low = clean.ceil_char_boundary(low.min(clean.len()));
-        let high = clean
-            .floor_char_boundary(clean.len().saturating_sub(high))
-            .max(low);
+        let low = boundary(&clean, low);
+        let high = boundary(&clean, clean.len().saturating_sub(high)).max(low);
         let clean_telling = telling.map(|part| self.text(part));
         around(
             &clean[low..high],
@@ -229,7 +228,7 @@ fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit.max(16) {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(limit.max(16))])
+    format!("{}…", head(text, limit.max(16)))
 }
 
 /// At most [`KEPT`] bytes of `text` around `telling`, with `…` where something was cut.
@@ -243,8 +242,8 @@ fn around(text: &str, telling: Option<&str>, cut_before: bool, cut_after: bool) 
     } else {
         at.saturating_sub(KEPT / 2)
     };
-    let start = text.floor_char_boundary(start);
-    let end = text.floor_char_boundary((start + KEPT).min(text.len()));
+    let start = boundary(text, start);
+    let end = boundary(text, start + KEPT);
     let mut kept = String::new();
     if start > 0 || cut_before {
         kept.push('…');

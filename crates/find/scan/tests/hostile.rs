@@ -2,6 +2,12 @@
 //! a scan, and are named; and nothing that a target or its description says makes the scan talk to
 //! another host. Counted at the listeners.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise, also in its helpers"
+)]
+
 use cofferdam_scan::{
     Event, Identity, Level, Limits, Phase, Scan, ScanError, ScanOptions, SpecSource, Target, scan,
 };

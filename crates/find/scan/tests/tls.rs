@@ -1,6 +1,11 @@
 //! A target behind TLS: trusted by the authority that the user names, refused otherwise, accepted
 //! with `insecure`, and reached through a proxy's tunnel.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise, also in its helpers"
+)]
+
 use cofferdam_scan::{Identity, Limits, Scan, ScanError, ScanOptions, SpecSource, Target, scan};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};

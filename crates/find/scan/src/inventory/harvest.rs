@@ -32,10 +32,10 @@ struct Seen {
 impl Harvest {
     /// Takes the identifiers out of an answer to a request for `path` (a template or a raw path).
     pub(crate) fn take(&mut self, path: &str, answer: &Value) {
-        self.walk(&noun_of(path), "", answer, 0);
+        self.walk(&noun_of(path), answer, 0);
     }
 
-    fn walk(&mut self, noun: &str, member: &str, value: &Value, depth: u32) {
+    fn walk(&mut self, noun: &str, value: &Value, depth: u32) {
         if depth > 6 {
             return;
         }
@@ -63,7 +63,7 @@ impl Harvest {
                             } else {
                                 singular(name)
                             };
-                            self.walk(&inner_noun, name, inner, depth + 1);
+                            self.walk(&inner_noun, inner, depth + 1);
                         }
                         scalar => self.keep(noun, name, scalar),
                     }
@@ -73,7 +73,7 @@ impl Harvest {
                 for inner in list.iter().take(ELEMENTS) {
                     match inner {
                         Value::Object(_) | Value::Array(_) => {
-                            self.walk(noun, member, inner, depth + 1);
+                            self.walk(noun, inner, depth + 1);
                         }
                         // A list of bare names: `["a", "b"]` in `/builds`.
                         scalar => self.keep(noun, "", scalar),

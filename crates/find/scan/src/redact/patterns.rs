@@ -133,9 +133,7 @@ fn is_word(character: char) -> bool {
 fn word_without_secrets(word: &str) -> String {
     if let Some(at) = word.find("eyJ") {
         let tail = &word[at..];
-        let length = tail
-            .find(|c: char| matches!(c, '/' | '$' | '~'))
-            .unwrap_or(tail.len());
+        let length = tail.find(['/', '$', '~']).unwrap_or(tail.len());
         if length >= 12 {
             return format!("{}[jwt]{}", &word[..at], &tail[length..]);
         }

@@ -2,6 +2,7 @@
 
 use super::super::tag::words;
 use crate::Target;
+use crate::text::head;
 use serde_json::Value;
 
 /// Bytes of a text that are searched.
@@ -12,7 +13,7 @@ const PATHS: usize = 200;
 /// Path-like texts in an answer, as they stand: quoted, linked, or listed. Placeholders such as
 /// `:id` and `<id>` become `{id}`. A relative link is joined with the folder of `from`.
 pub(super) fn paths(text: &str, from: &str, target: &Target) -> Vec<String> {
-    let text = &text[..text.floor_char_boundary(text.len().min(SEARCHED))];
+    let text = head(text, SEARCHED);
     let mut paths: Vec<String> = Vec::new();
     let mut take = |path: String| {
         if path.len() > 1 && path.len() < 200 && paths.len() < PATHS && !paths.contains(&path) {
@@ -45,9 +46,9 @@ pub(super) fn paths(text: &str, from: &str, target: &Target) -> Vec<String> {
             let path = clean(run(&text[at..]));
             // A closing tag, a comment, a media type range.
             if path
-                .bytes()
-                .nth(1)
-                .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'{' || byte == b'.')
+                .as_bytes()
+                .get(1)
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'{' | b'.'))
             {
                 take(path);
             }
@@ -187,7 +188,7 @@ fn take(name: &str, found: &mut Vec<String>) {
 
 /// Plural words of a page that lists what a service offers.
 pub(super) fn listed_words(text: &str) -> Vec<String> {
-    let text = &text[..text.floor_char_boundary(text.len().min(16 * 1024))];
+    let text = head(text, 16 * 1024);
     let mut found = Vec::new();
     for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))) {
         let lower = word.to_ascii_lowercase();
@@ -228,7 +229,7 @@ const NO_FIELDS: [&str; 11] = [
 /// The names of fields that an error text says are missing: `` missing field `x` `` as serde says,
 /// `"loc": ["query", "x"]` as FastAPI says, `x is required`, `missing parameter 'x'`.
 pub(super) fn missing_fields(text: &str) -> Vec<Field> {
-    let text = &text[..text.floor_char_boundary(text.len().min(8 * 1024))];
+    let text = head(text, 8 * 1024);
     let mut fields: Vec<Field> = Vec::new();
     let mut take = |name: &str, query: bool| {
         let name = name.trim_matches(|c: char| !c.is_alphanumeric() && c != '_');
@@ -258,7 +259,7 @@ pub(super) fn missing_fields(text: &str) -> Vec<Field> {
     for (at, _) in lower.match_indices("missing") {
         // The first quoted name after `missing field`, `missing required parameter`, …
         let rest = &plain[at + "missing".len()..];
-        let rest = &rest[..rest.floor_char_boundary(rest.len().min(60))];
+        let rest = head(rest, 60);
         if let Some(start) = rest.find(['`', '\'', '"']) {
             let tail = &rest[start + 1..];
             if let Some(end) = tail.find(['`', '\'', '"']) {
