@@ -42,6 +42,7 @@ checks! {
     }
     input {
         deserialization,
+        mass_assignment,
     }
     expose {
         secret,

@@ -120,15 +120,17 @@ pub(crate) fn with_members(document: &Value, pointer: &str, members: &Map<String
     document
 }
 
-/// The objects of a document that describe a container, as JSON pointers: those with an image, and
-/// the document itself.
+/// The objects of a document that describe a container, as JSON pointers: the document itself, those
+/// with an image, and those that are called its configuration.
 pub(crate) fn containers_in(document: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut stack = vec![(String::new(), document)];
     while let Some((at, value)) = stack.pop() {
         match value {
             Value::Object(map) => {
-                if map.keys().any(|name| name.eq_ignore_ascii_case("image")) && !at.is_empty() {
+                let name = at.rsplit('/').next().unwrap_or_default().to_lowercase();
+                let has_image = map.keys().any(|name| name.eq_ignore_ascii_case("image"));
+                if !at.is_empty() && (has_image || name.contains("config")) {
                     found.push(at.clone());
                 }
                 for (name, value) in map {

@@ -93,7 +93,7 @@ pub(crate) async fn read_back(
 
 /// Whether the first fixed parts of two templates name the same resource, or one is the engine's
 /// list that what the other makes would show in.
-pub(crate) fn related(get: &str, made: &str) -> bool {
+fn related(get: &str, made: &str) -> bool {
     let resource = |path: &str| -> Vec<String> {
         path.split('/')
             .filter(|part| !part.is_empty() && !part.starts_with('{'))
@@ -103,7 +103,7 @@ pub(crate) fn related(get: &str, made: &str) -> bool {
             .collect()
     };
     let (get, made) = (resource(get), resource(made));
-    get.first().is_some() && get.first() == made.first()
+    !get.is_empty() && get.first() == made.first()
         || get
             .iter()
             .any(|part| part == "containers" || part == "jobs")
@@ -133,6 +133,43 @@ pub(crate) fn identifiers(made: &Exchange) -> Vec<String> {
     }
     found.sort_by_key(|(rank, _)| *rank);
     found.into_iter().map(|(_, value)| value).take(4).collect()
+}
+
+/// Removes what a request of the scan's own made, as the identity `who`, or says in the notes that
+/// it stays.
+pub(crate) async fn remove(
+    cx: &Context,
+    operation: &Operation,
+    made: &Exchange,
+    who: usize,
+) -> Result<(), Halt> {
+    if !super::succeeded(made) {
+        return Ok(());
+    }
+    let ids = identifiers(made);
+    for known in cx.operations().iter().filter(|known| {
+        known.method == Method::DELETE
+            && related(&known.path, &operation.path)
+            && item_path(&known.path) == Some(known.path.as_str())
+            && known.path.matches('{').count() == 1
+    }) {
+        let Some((before, _)) = known.path.split_once('{') else {
+            continue;
+        };
+        for id in ids.iter().take(2) {
+            let target = format!("{before}{id}");
+            let request = Request::new(Method::DELETE, target, Auth::Identity(who));
+            if super::succeeded(&*cx.send_fresh(request).await?) {
+                return Ok(());
+            }
+        }
+    }
+    if let Some(id) = ids.first() {
+        cx.note(format!(
+            "{operation} made {id}, which the scan could not remove"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -202,12 +202,25 @@ fn is_meant_to(operation: &Operation) -> bool {
     })
 }
 
-/// Whether it is a credential that the scan itself was given.
+/// Whether it is a credential that the scan itself was given, or a sample that it sent.
 fn is_own(cx: &Context, leak: &Leak) -> bool {
-    cx.identities().iter().any(|identity| {
+    let token = cx.identities().iter().any(|identity| {
         let token = identity.token.reveal();
         token == leak.value || leak.value.contains(token)
-    })
+    });
+    // What the description gives as a sample comes back from where it was sent.
+    let sample = cx.operations().iter().any(|operation| {
+        let holds = |value: &serde_json::Value| value.to_string().contains(&leak.value);
+        operation
+            .body
+            .as_ref()
+            .is_some_and(|body| body.example.as_ref().is_some_and(holds) || holds(&body.schema))
+            || operation
+                .params
+                .iter()
+                .any(|param| param.example.as_ref().is_some_and(holds) || holds(&param.schema))
+    });
+    token || sample
 }
 
 /// Whether a secret is the service's and not a caller's own: everyone is given the same, or it does

@@ -3,25 +3,23 @@
 //! # What it finds
 //! Bodies that are turned into objects without a look at what is in them: members that no description
 //! names and that take effect all the same, such as `HostConfig` with its bind mounts in a job or
-//! container definition, or another owner; and formats whose reading can run code (YAML tags, pickle,
-//! node-serialize).
+//! container definition; and formats whose reading can run code (YAML tags, pickle, node-serialize).
 //!
 //! # Why it matters
 //! An undeclared `HostConfig` mounts the host's root into a container of the caller's: that is the
-//! host. Another owner plants objects with other tenants. A format that runs code gives a process.
+//! host. A format that runs code gives a process in the service's own container.
 //!
 //! # How it is proved
 //! With `--active` only. The documented sample is sent with an undeclared member that would mount
 //! `/etc/hostname`, read-only, at a path used once, and beside it, and within it, an invented member.
 //! It is reported where the mount shows up when the object is read back and the invented member does
 //! not: what merely stores and repeats any JSON has both. A bind that a description declares is not
-//! reported. Another owner is proved by that owner's list. Code is proved by a product of random numbers of
-//! which only the factors were sent, or by a call to the listener. What was made is removed, or named
+//! reported. Code is proved by a product of random numbers of which only the factors were sent, or by a call to the listener. What was made is removed, or named
 //! in the notes.
 //!
 //! # How to fix
 //! Read input into a type that has the permitted members only, and refuse what is left over
-//! (`deny_unknown_fields`). Set owner and host configuration in the service. Use formats and readers
+//! (`deny_unknown_fields`). Set the host configuration in the service. Use formats and readers
 //! without types.
 //!
 //! # References
@@ -31,10 +29,10 @@
 //! - ATT&CK T1610 Deploy Container, T1611 Escape to Host
 
 use crate::probes::{
-    self, Canary, Document, Tenants, caller, containers_in, documents, gadgets, identifiers,
-    inputs, item_path, read_back, related, with_members,
+    self, Canary, Document, caller, containers_in, documents, gadgets, inputs, read_back, remove,
+    with_members,
 };
-use crate::{Auth, Context, Exchange, Halt, Level, Operation, Outcome, Reach, Request};
+use crate::{Context, Exchange, Halt, Level, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Place, Severity, State};
 use hyper::Method;
 use serde_json::{Map, Value, json};
@@ -49,7 +47,7 @@ pub(crate) static META: Meta = Meta {
     since: "0.1.0",
     active: true,
     remediation: "Read input into a type that has the permitted members only and refuse what is \
-                  left over; set owner and host configuration in the service.",
+                  left over; set the host configuration in the service.",
     cwe: &[502, 915],
     owasp_api: Some("API3:2023"),
     attack: &["T1190", "T1610", "T1611"],
@@ -60,7 +58,6 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         return Ok(Outcome::untested("could change state; needs --active"));
     }
     let mut tried = 0;
-    let tenants = Tenants::of(cx);
     // One after the other: each looks for what it made.
     for operation in cx.operations().iter().filter(|operation| {
         matches!(operation.method, Method::POST | Method::PUT)
@@ -85,9 +82,6 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
                 break;
             }
         }
-        if operation.method == Method::POST && probe.owner(&tenants).await? {
-            any = true;
-        }
         tried += u32::from(any);
     }
     if tried == 0 {
@@ -108,19 +102,6 @@ const MOUNTS: [&str; 8] = [
     "volumes",
     "mounts",
     "Mounts",
-];
-
-/// Members by which services say whose an object is.
-const OWNERS: [&str; 9] = [
-    "owner",
-    "owner_id",
-    "ownerId",
-    "tenant",
-    "tenant_id",
-    "tenantId",
-    "user",
-    "user_id",
-    "userId",
 ];
 
 /// One operation that takes a document.
@@ -319,91 +300,8 @@ impl Probe<'_> {
                     .grants([State::RuntimeControl]),
             );
         }
-        self.remove(made, self.who).await?;
+        remove(cx, self.operation, made, self.who).await?;
         Ok(seen.is_some())
-    }
-
-    /// Another owner than the caller, proved by the other's list. Whether it was tried.
-    async fn owner(&self, tenants: &Tenants) -> Result<bool, Halt> {
-        let cx = self.cx;
-        let Some(victim) = tenants
-            .ordinary
-            .iter()
-            .copied()
-            .find(|other| *other != self.who)
-        else {
-            return Ok(false);
-        };
-        if !tenants.ordinary.contains(&self.who) || item_path(&self.operation.path).is_some() {
-            return Ok(false);
-        }
-        let Some(document) = documents(self.operation, &self.request)
-            .into_iter()
-            .find(|document| document.name().is_none())
-        else {
-            return Ok(false);
-        };
-        let Some(list) = cx.operations().iter().find(|known| {
-            known.method == Method::GET && known.path == self.operation.path && cx.may_send(known)
-        }) else {
-            return Ok(false);
-        };
-        let members: Map<String, Value> = OWNERS
-            .iter()
-            .filter(|member| !document.knows("", member))
-            .filter_map(|member| Some(((*member).to_owned(), self.name_of(list, victim, member)?)))
-            .collect();
-        let Some(theirs) = cx.request(list, victim).filter(|_| !members.is_empty()) else {
-            return Ok(false);
-        };
-        let plain = cx.send_fresh(self.request.clone()).await?;
-        let plain_ids = identifiers(&plain);
-        let value = with_members(&document.value, "", &members);
-        let made = cx.send_fresh(document.put(&self.request, &value)).await?;
-        let ids = identifiers(&made);
-        let listed = cx.send_fresh(theirs).await?;
-        let planted = probes::succeeded(&made)
-            && ids.first().is_some_and(|id| probes::shown(&listed, id))
-            && plain_ids
-                .first()
-                .is_some_and(|id| Some(id) != ids.first() && !probes::shown(&listed, id));
-        if planted {
-            let name = &cx.identities()[victim].name;
-            let evidence = vec![
-                cx.evidence("the sample is sent with another owner", &made),
-                cx.evidence_of(
-                    format!("what was made stands in the list of {name}; what the plain sample made does not"),
-                    &listed,
-                    ids.first().map_or("", String::as_str),
-                ),
-            ];
-            cx.report(
-                Finding::new(&META, vec![self.place(None)], evidence)
-                    .titled("An undeclared member says whose an object is")
-                    .described(format!(
-                        "{} gives what it makes to whom the body names",
-                        self.operation
-                    ))
-                    .grants([State::OtherTenant]),
-            );
-        }
-        self.remove(&plain, self.who).await?;
-        self.remove(&made, if planted { victim } else { self.who })
-            .await?;
-        Ok(true)
-    }
-
-    /// What the identity's own objects say in a member that names their owner.
-    fn name_of(&self, list: &Operation, who: usize, member: &str) -> Option<Value> {
-        let exchange = self.cx.baseline(list).valid.get(who)?.as_ref()?;
-        let json = exchange.json()?;
-        let shown = probes::leaves(json)
-            .into_iter()
-            .find(|(at, _)| at.rsplit('/').next() == Some(member))
-            .map(|(_, leaf)| leaf.clone());
-        shown
-            .or_else(|| self.cx.jwt(who)?.text("sub").map(Value::from))
-            .filter(|value| !value.is_null())
     }
 
     /// Formats whose reading can run code. Whether any was tried.
@@ -483,39 +381,6 @@ impl Probe<'_> {
                 .grants([State::Exec]),
         );
     }
-
-    /// Removes what a request of the scan's own made, or says that it stays.
-    async fn remove(&self, made: &Exchange, who: usize) -> Result<(), Halt> {
-        if !probes::succeeded(made) {
-            return Ok(());
-        }
-        let cx = self.cx;
-        let ids = identifiers(made);
-        for operation in cx.operations().iter().filter(|operation| {
-            operation.method == Method::DELETE
-                && related(&operation.path, &self.operation.path)
-                && item_path(&operation.path) == Some(operation.path.as_str())
-                && operation.path.matches('{').count() == 1
-        }) {
-            let Some((before, _)) = operation.path.split_once('{') else {
-                continue;
-            };
-            for id in ids.iter().take(2) {
-                let request =
-                    Request::new(Method::DELETE, format!("{before}{id}"), Auth::Identity(who));
-                if probes::succeeded(&*cx.send_fresh(request).await?) {
-                    return Ok(());
-                }
-            }
-        }
-        if let Some(id) = ids.first() {
-            cx.note(format!(
-                "{} made {id}, which the scan could not remove",
-                self.operation
-            ));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -548,8 +413,6 @@ pub(crate) fn samples() -> crate::testing::Samples {
         Dropped,
         /// Any JSON is stored and repeated.
         Stored,
-        /// The owner may be named.
-        Owned,
     }
     let service = move |reading: Reading| {
         let jobs: Mutex<Vec<Value>> = Mutex::default();
@@ -588,10 +451,7 @@ pub(crate) fn samples() -> crate::testing::Samples {
                             .map_or(json!([]), |host| host["Binds"].clone());
                     }
                     job["id"] = json!(format!("job-{}-{}", subject, jobs.len()));
-                    job["owner"] = match (reading, body.get("owner")) {
-                        (Reading::Owned, Some(owner)) => owner.clone(),
-                        _ => json!(subject),
-                    };
+                    job["owner"] = json!(subject);
                     jobs.push(job.clone());
                     Response::json(201, json!({ "id": job["id"] }))
                 }
@@ -621,11 +481,6 @@ pub(crate) fn samples() -> crate::testing::Samples {
             )
             .options(active)
             .reports(["POST /jobs (HostConfig)"]),
-        )
-        .flawed(
-            Sample::new("another owner", description(), service(Reading::Owned))
-                .options(active)
-                .reports(["POST /jobs"]),
         )
         .sound(Sample::new("refused", description(), service(Reading::Strict)).options(active))
         .sound(Sample::new("dropped", description(), service(Reading::Dropped)).options(active))

@@ -59,37 +59,28 @@ const PROCESS_WORDS: &[&str] = &[
     "hostname",
     "target",
     "ip",
-    "addr",
-    "address",
     "domain",
     "ping",
     "args",
     "arg",
     "arguments",
-    "option",
-    "options",
     "flags",
     "script",
     "shell",
     "interface",
     "branch",
-    "ref",
-    "repo",
-    "run",
-    "tool",
     "dns",
     "lookup",
-    "server",
-    "probe",
-    "check",
-    "filter",
-    "pattern",
-    "query",
-    "format",
-    "file",
-    "filename",
-    "path",
-    "name",
+    "traceroute",
+    "expr",
+    "expression",
+];
+
+/// Words of what may. Each try of an unsafe request could make something, so these count only
+/// where a request changes nothing.
+const WEAKER_WORDS: &[&str] = &[
+    "addr", "address", "option", "options", "ref", "repo", "run", "tool", "server", "probe",
+    "check", "filter", "pattern", "query", "format", "file", "filename", "path", "name",
 ];
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
@@ -256,7 +247,8 @@ fn likelihood(operation: &Operation, input: &Input) -> u8 {
         return 0;
     }
     let tagged = operation.reaches(Reach::Process);
-    let named = input.named(PROCESS_WORDS);
+    let named = input.named(PROCESS_WORDS)
+        || (operation.is_safe() && !input.in_path() && input.named(WEAKER_WORDS));
     match (tagged, named) {
         (true, true) => 3,
         (true, false) => 2,

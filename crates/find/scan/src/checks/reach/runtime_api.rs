@@ -28,7 +28,7 @@
 use crate::probes::{
     engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers,
 };
-use crate::{Auth, Context, Exchange, Halt, Level, Outcome, Request};
+use crate::{Auth, Context, Exchange, Halt, Level, Outcome, Reach, Request};
 use cofferdam_finding::{Confidence, Evidence, Facts, Finding, Meta, Place, Severity, State};
 use hyper::Method;
 use serde_json::json;
@@ -121,6 +121,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             .described(description)
             .grants(grants),
     );
+    cx.learn(&engine.facts);
     Ok(Outcome::tried(tried))
 }
 
@@ -152,6 +153,14 @@ fn prefixes(cx: &Context) -> Vec<String> {
             {
                 all.push(prefix.to_owned());
             }
+        }
+        // A proxy takes the rest of the path as one parameter.
+        if operation.reaches(Reach::Runtime)
+            && let Some((prefix, last)) = operation.path.rsplit_once("/{")
+            && !prefix.contains('{')
+            && last.ends_with('}')
+        {
+            all.push(prefix.to_owned());
         }
     }
     all.extend(PREFIXES.iter().map(|prefix| format!("{base}{prefix}")));

@@ -30,14 +30,12 @@
 //! - ATT&CK T1552.005 Cloud Instance Metadata API, T1613 Container and Resource Discovery
 
 use crate::probes::{
-    self, IMDS_SESSION, INTERNAL, Input, Spot, caller, find_text, inputs, is_version_text,
-    read_back,
+    self, IMDS_LIFETIME, Input, Inside, RequestShape, Spot, caller, find_text, inputs, read_back,
 };
 use crate::{Callback, Context, Exchange, Halt, Hit, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{
-    Condition, Confidence, Evidence, Fact, Facts, Finding, Meta, Place, Severity, State, Truth,
+    Condition, Confidence, Evidence, Facts, Finding, Meta, Place, Severity, State, Truth,
 };
-use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -340,6 +338,10 @@ fn takes_address(operation: &Operation, input: &Input) -> Option<bool> {
     if input.named(SURE_WORDS) || example || input.hints_at(" url") || input.hints_at(" uri") {
         return Some(true);
     }
+    if !operation.is_safe() && !tagged {
+        // What only has the name of an image or a target would be made anew with each try.
+        return None;
+    }
     // An identifier in the path is no address, whatever its operation does.
     (named && (tagged || !input.in_path()) || tagged && !input.in_path()).then_some(tagged && named)
 }
@@ -365,7 +367,7 @@ async fn report(
         grants.push(State::SsrfBlind);
         description.push_str("; the answer is not shown");
     }
-    let shape = Shape::of(candidate);
+    let shape = RequestShape::of(operation, &candidate.request, &candidate.input);
     let mut whole = false;
     if let Some(shape) = &shape
         && let Some(evidence) = whole_request(cx, callback, candidate, &proof.form, shape).await?
@@ -379,21 +381,28 @@ async fn report(
     if let Answer::Here(spot) = &proof.answer
         && cx.options().internal
     {
+        let form = proof.form.clone();
         let inside = Inside {
             cx,
-            candidate,
-            form: &proof.form,
+            put: &|url| candidate.put(&form, url),
             spot,
         };
         inside.ask(&mut proof.evidence, &mut facts).await?;
         if let Some(shape) = shape.filter(|_| whole) {
+            let session = |request| shape.fill(request, "PUT", IMDS_LIFETIME, "");
             inside
-                .ask_for_session(&shape, &mut proof.evidence, &mut facts)
+                .ask_for_session(&session, &mut proof.evidence, &mut facts)
                 .await?;
         }
-        if let Some(evidence) = inside.ask_socket().await? {
+        let by_socket = Inside {
+            put: &|url| candidate.put(&Form::Url, url),
+            ..inside
+        };
+        if by_socket
+            .ask_socket(&mut proof.evidence, &mut facts)
+            .await?
+        {
             grants.push(State::SsrfUnix);
-            proof.evidence.push(evidence);
             description.push_str("; a unix socket can be named");
         }
     }
@@ -431,7 +440,7 @@ async fn whole_request(
     callback: &Callback,
     candidate: &Candidate<'_>,
     form: &Form,
-    shape: &Shape,
+    shape: &RequestShape,
 ) -> Result<Option<Evidence>, Halt> {
     let (nonce, mark, text) = (cx.nonce(), cx.nonce(), cx.nonce());
     let request = candidate.put(form, &callback.url_for(&nonce));
@@ -456,202 +465,6 @@ async fn whole_request(
     }))
 }
 
-/// The members beside the address that name the rest of a request.
-struct Shape {
-    method: String,
-    headers: String,
-    /// Whether the header fields are a list of names and values, not a map.
-    listed: bool,
-    body: String,
-}
-
-impl Shape {
-    fn of(candidate: &Candidate<'_>) -> Option<Self> {
-        let spec = candidate
-            .operation
-            .body
-            .as_ref()
-            .filter(|spec| spec.is_json())?;
-        let parent = match candidate.input.name.rsplit_once('.') {
-            Some((parent, _)) if candidate.input.in_body() => {
-                format!("/{}", parent.replace('.', "/"))
-            }
-            _ => String::new(),
-        };
-        let schema = parent
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .fold(&spec.schema, |schema, part| &schema["properties"][part]);
-        let sent = candidate.request.json_body().unwrap_or(Value::Null);
-        let known: Vec<&String> = schema["properties"]
-            .as_object()
-            .into_iter()
-            .chain(sent.pointer(&parent).and_then(Value::as_object))
-            .flat_map(|map| map.keys())
-            .collect();
-        let member = |names: &[&str]| {
-            known
-                .iter()
-                .find(|key| names.contains(&key.to_ascii_lowercase().as_str()))
-                .map(|key| format!("{parent}/{key}"))
-        };
-        let headers = member(&["headers", "header", "http_headers"])?;
-        let name = headers.rsplit('/').next().unwrap_or_default();
-        let listed = schema["properties"][name]["type"] == "array"
-            || sent.pointer(&headers).is_some_and(Value::is_array);
-        Some(Self {
-            method: member(&["method", "verb", "http_method", "httpmethod"])?,
-            body: member(&["body", "data", "payload", "content"])?,
-            headers,
-            listed,
-        })
-    }
-
-    fn fill(&self, request: Request, method: &str, header: (&str, &str), body: &str) -> Request {
-        let (name, value) = header;
-        let mut fields = serde_json::Map::new();
-        fields.insert(name.to_owned(), Value::from(value));
-        let headers = match self.listed {
-            true => json!([{ "name": name, "value": value }]),
-            false => Value::Object(fields),
-        };
-        request
-            .with_body_member(&self.method, json!(method))
-            .with_body_member(&self.headers, headers)
-            .with_body_member(&self.body, json!(body))
-    }
-}
-
-/// A proven request whose answer is seen, aimed at the inside.
-struct Inside<'a> {
-    cx: &'a Context,
-    candidate: &'a Candidate<'a>,
-    form: &'a Form,
-    spot: &'a Spot,
-}
-
-impl Inside<'_> {
-    /// Asks what only the inside should reach. A name that cannot exist is the control.
-    async fn ask(&self, evidence: &mut Vec<Evidence>, facts: &mut Facts) -> Result<(), Halt> {
-        let cx = self.cx;
-        let nowhere = format!("http://{}.invalid:2375/version", cx.nonce());
-        let control = cx
-            .send_fresh(self.candidate.put(self.form, &nowhere))
-            .await?;
-        for internal in INTERNAL {
-            if facts.truth(internal.condition) == Truth::Yes {
-                continue;
-            }
-            let exchange = cx
-                .send_fresh(self.candidate.put(self.form, internal.url))
-                .await?;
-            if !self.told(&exchange, internal.telling) || self.told(&control, internal.telling) {
-                continue;
-            }
-            let piece = cx.evidence(
-                format!("{} answers at {}", internal.what, internal.url),
-                &exchange,
-            );
-            let control = cx.evidence(
-                "control: a name that does not exist is not answered so",
-                &control,
-            );
-            evidence.push(piece.clone());
-            facts.learn(internal.condition, yes(vec![piece, control]));
-        }
-        Ok(())
-    }
-
-    /// Asks the metadata service for a session, which takes a method and a header field. What it
-    /// hands out is good for one second and is not kept.
-    async fn ask_for_session(
-        &self,
-        shape: &Shape,
-        evidence: &mut Vec<Evidence>,
-        facts: &mut Facts,
-    ) -> Result<(), Halt> {
-        let request = self.candidate.put(self.form, IMDS_SESSION);
-        let lifetime = ("X-aws-ec2-metadata-token-ttl-seconds", "1");
-        let exchange = self
-            .cx
-            .send_fresh(shape.fill(request, "PUT", lifetime, ""))
-            .await?;
-        let session = |text: &str| {
-            let text = text.trim();
-            text.len() >= 40
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(&byte))
-        };
-        if self.told(&exchange, session) {
-            let mut piece = self
-                .cx
-                .evidence("the metadata service hands out a session", &exchange);
-            if let Some(response) = &mut piece.response {
-                response.body = "[the session token is not kept]".to_owned();
-            }
-            evidence.push(piece.clone());
-            facts.learn(Condition::NetImdsV2Hop2, yes(vec![piece]));
-        }
-        Ok(())
-    }
-
-    /// Asks the engine by naming its socket, in the ways that HTTP clients write one.
-    async fn ask_socket(&self) -> Result<Option<Evidence>, Halt> {
-        for socket in ["/var/run/docker.sock", "/run/docker.sock"] {
-            let encoded = socket.replace('/', "%2F");
-            for url in [
-                format!("unix://{socket}:/version"),
-                format!("http+unix://{encoded}/version"),
-                format!("unix://{encoded}/version"),
-                format!("http://unix:{socket}:/version"),
-                format!("unix:{socket}|http://localhost/version"),
-            ] {
-                let request = self.candidate.input.put(
-                    self.candidate.operation,
-                    &self.candidate.request,
-                    &url,
-                );
-                let exchange = self.cx.send_fresh(request).await?;
-                if self.told(&exchange, is_version_text) {
-                    return Ok(Some(
-                        self.cx
-                            .evidence(format!("the engine answers at {url}"), &exchange),
-                    ));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the answer that came back is what `telling` knows.
-    fn told(&self, exchange: &Exchange, telling: fn(&str) -> bool) -> bool {
-        self.spot.read(exchange).is_some_and(|text| telling(&text))
-            || find_text(exchange, |text| telling(text).then_some(())).is_some()
-            || exchange
-                .json()
-                .is_some_and(|json| any_object(json, telling))
-    }
-}
-
-/// Whether an answer that was passed on as a JSON document, not as text, is what `telling` knows.
-fn any_object(json: &Value, telling: fn(&str) -> bool) -> bool {
-    match json {
-        Value::Object(map) => {
-            telling(&json.to_string()) || map.values().any(|value| any_object(value, telling))
-        }
-        _ => false,
-    }
-}
-
-fn yes(evidence: Vec<Evidence>) -> Fact {
-    Fact {
-        truth: Truth::Yes,
-        confidence: Confidence::Proven,
-        evidence,
-    }
-}
-
 /// The call that came in, without what the service's client says of itself.
 fn called(hit: &Hit) -> String {
     format!("the listener was called: {} {}", hit.method, hit.target)
@@ -662,6 +475,7 @@ pub(crate) fn samples() -> crate::testing::Samples {
     use crate::testing::{Request, Response, Sample, Samples, api};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
+    use serde_json::json;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
 
