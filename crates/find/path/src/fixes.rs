@@ -7,7 +7,7 @@
 
 use crate::data::{FixData, FixKind, Scope, data};
 use crate::graph::{Cause, Edge, Graph};
-use crate::hitting::{Bits, MAX_ELEMENTS, elements, hit};
+use crate::hitting::{Bits, MAX_ELEMENTS, hit};
 use crate::holds::{Atom, Holds, Way};
 use crate::search::Found;
 use cofferdam_finding::{Condition, Confidence, Place, State};
@@ -96,13 +96,19 @@ impl Graph<'_> {
             exact: true,
             incurable: false,
         };
-        let candidates = self.candidates(level);
+        let mut candidates = self.candidates(level);
+        if candidates.len() > MAX_ELEMENTS {
+            // Far more than one service has; a set over fewer still cuts every path, if there is one.
+            candidates.truncate(MAX_ELEMENTS);
+            set.exact = false;
+        }
         let Some(chosen) = self.cut(&goals, level, &candidates, &mut set.exact) else {
             set.incurable = true;
             return set;
         };
         let found = self.all(to);
-        set.fixes = elements(chosen)
+        set.fixes = chosen
+            .iter()
             .map(|index| self.fix(&candidates[index], &found, level))
             .collect();
         // A stable sort: the order of the data decides between equals.
@@ -121,17 +127,17 @@ impl Graph<'_> {
     ) -> Option<Bits> {
         let weights: Vec<u32> = candidates.iter().map(|candidate| candidate.cost).collect();
         let mut sets: Vec<Bits> = Vec::new();
-        let mut chosen: Bits = 0;
+        let mut chosen = Bits::default();
         while let Some(path) = self.left(goals, level, candidates, chosen) {
-            let mut set: Bits = 0;
+            let mut set = Bits::default();
             for (edge, way) in path {
                 for (index, candidate) in candidates.iter().enumerate() {
                     if candidate.hits(&self.edges[edge], way) {
-                        set |= 1 << index;
+                        set.insert(index);
                     }
                 }
             }
-            if set == 0 {
+            if set.is_empty() {
                 return None;
             }
             sets.push(set);
@@ -154,7 +160,7 @@ impl Graph<'_> {
             let edge = &self.edges[edge];
             edge.ways.iter().find(|way| {
                 way.confidence >= level
-                    && !elements(chosen).any(|index| candidates[index].hits(edge, way))
+                    && !chosen.iter().any(|index| candidates[index].hits(edge, way))
             })
         };
         let path = self.shortest(goals, |edge| possible(edge).is_some())?;
@@ -207,16 +213,37 @@ impl Graph<'_> {
                 all.extend(each.map(candidate));
             }
         }
-        all.retain(|candidate| {
-            self.edges.iter().any(|edge| {
-                edge.ways
-                    .iter()
-                    .any(|way| way.confidence >= level && candidate.hits(edge, way))
-            })
-        });
-        // Far more than one service has; a set over fewer is still a set that cuts, if there is one.
-        all.truncate(MAX_ELEMENTS);
-        all
+        self.without_dominated(all, level)
+    }
+
+    /// Leaves out what cuts nothing, and what another fix cuts too at no higher cost; the earlier
+    /// one stays of two that are equal. No cheapest set is lost by it.
+    fn without_dominated(&self, all: Vec<Candidate>, level: Confidence) -> Vec<Candidate> {
+        let mut kept: Vec<(Candidate, BTreeSet<(usize, usize)>)> = Vec::new();
+        for candidate in all {
+            let cuts: BTreeSet<(usize, usize)> = self
+                .edges
+                .iter()
+                .enumerate()
+                .flat_map(|(index, edge)| {
+                    let ways = edge.ways.iter().enumerate();
+                    let hit = ways
+                        .filter(|(_, way)| way.confidence >= level && candidate.hits(edge, way));
+                    hit.map(move |(way, _)| (index, way)).collect::<Vec<_>>()
+                })
+                .collect();
+            let dominated = kept
+                .iter()
+                .any(|(other, theirs)| other.cost <= candidate.cost && cuts.is_subset(theirs));
+            if cuts.is_empty() || dominated {
+                continue;
+            }
+            kept.retain(|(other, theirs)| {
+                !(candidate.cost < other.cost && theirs.is_subset(&cuts))
+            });
+            kept.push((candidate, cuts));
+        }
+        kept.into_iter().map(|(candidate, _)| candidate).collect()
     }
 
     fn fix(&self, candidate: &Candidate, found: &Found, level: Confidence) -> Fix {

@@ -4,8 +4,9 @@ use crate::data::{By, EdgeData, Of, data};
 use crate::holds::{Holds, MAX_WAYS, Way};
 use cofferdam_finding::{Condition, Confidence, Fact, Facts, Finding, SourceLine, State, Truth};
 
-/// Most other containers that are looked at; more are left out, and the graph says so.
-pub const MAX_NEIGHBOURS: usize = 64;
+/// Most other containers with a way out of their own that are looked at; more are left out, and the
+/// graph says so.
+pub const MAX_NEIGHBOURS: usize = 32;
 
 /// A container of the deployment.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +99,9 @@ impl<'a> Graph<'a> {
         neighbours: &[Neighbour<'a>],
         start: State,
     ) -> Self {
-        let kept = &neighbours[..neighbours.len().min(MAX_NEIGHBOURS)];
+        // One that leads nowhere is another container like any other, which one node stands for.
+        let leading: Vec<&Neighbour<'a>> = neighbours.iter().filter(|n| leads_on(n)).collect();
+        let kept = &leading[..leading.len().min(MAX_NEIGHBOURS)];
         let mut facts = own.facts.clone();
         for finding in findings {
             learn(&mut facts, finding);
@@ -123,7 +126,7 @@ impl<'a> Graph<'a> {
             }],
             edges: Vec::new(),
             leaving: vec![Vec::new()],
-            left_out: neighbours.len() - kept.len(),
+            left_out: leading.len() - kept.len(),
         };
         let sharers: Vec<u16> = (1_u16..)
             .zip(kept)
@@ -276,6 +279,17 @@ impl<'a> Graph<'a> {
             }
         }
     }
+}
+
+/// Whether a container has a way out of its own.
+fn leads_on(neighbour: &Neighbour<'_>) -> bool {
+    let holds = Holds::new(1, neighbour.container.facts);
+    leaving(State::NeighbourExec).iter().any(|edge| {
+        edge.data.of == Of::Neighbour
+            && !holds
+                .all(&edge.posture, &edge.data.posture_not, &edge.data.presumed)
+                .is_empty()
+    })
 }
 
 /// What a finding establishes about the deployment. The rules over deployment files are left out:
