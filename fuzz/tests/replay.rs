@@ -1,0 +1,106 @@
+//! The targets on stable Rust: the kept corpus, and a while of chance.
+//!
+//! `FUZZ_SECONDS` is how long each target gets, 5 by default. A failing input is in the panic's
+//! message; put it into `corpus/<target>/` with the fix.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use cofferdam_fuzz::{TARGETS, Target};
+
+/// SplitMix64: reproducible, and good enough to choose bytes.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+}
+
+fn run(target: &Target, input: &[u8]) {
+    let start = Instant::now();
+    if catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_err() {
+        let mut shown = String::new();
+        input
+            .iter()
+            .for_each(|byte| write!(shown, "{byte:02x}").expect("a string"));
+        // The hook that keeps the tries quiet would keep this quiet as well.
+        drop(std::panic::take_hook());
+        panic!("{} fails on {shown}", target.name);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{} takes too long",
+        target.name
+    );
+}
+
+fn mutate(chance: &mut Chance, inputs: &[Vec<u8>]) -> Vec<u8> {
+    const WORDS: [&[u8]; 12] = [
+        b"\\u0000", b"\\ud800", b"{", b"}", b"[", b"\"", b".", b"=", b"1e400", b"null", b"\xff",
+        b"%5f",
+    ];
+    let mut input = inputs[chance.below(inputs.len())].clone();
+    for _ in 0..=chance.below(8) {
+        let at = chance.below(input.len() + 1);
+        match chance.below(6) {
+            0 if at < input.len() => input[at] = chance.next() as u8,
+            1 if at < input.len() => drop(input.remove(at)),
+            2 => input.insert(at, chance.next() as u8),
+            3 => drop(input.splice(at..at, WORDS[chance.below(WORDS.len())].iter().copied())),
+            4 => {
+                let end = (at + chance.below(40)).min(input.len());
+                let part = input[at..end].to_vec();
+                let to = chance.below(input.len() + 1);
+                input.splice(to..to, part);
+            }
+            _ => {
+                let other = &inputs[chance.below(inputs.len())];
+                let from = chance.below(other.len() + 1);
+                input.truncate(at);
+                input.extend_from_slice(&other[from..]);
+            }
+        }
+    }
+    input.truncate(1 << 14);
+    input
+}
+
+#[test]
+fn no_input_breaks_a_target() {
+    let seconds = std::env::var("FUZZ_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    std::panic::set_hook(Box::new(|_| {}));
+    for target in TARGETS {
+        let mut inputs: Vec<Vec<u8>> = target.seeds.iter().map(|seed| seed.to_vec()).collect();
+        if let Ok(folder) = std::fs::read_dir(corpus.join(target.name)) {
+            for entry in folder {
+                inputs.push(std::fs::read(entry.expect("an entry").path()).expect("a file"));
+            }
+        }
+        for input in &inputs {
+            run(target, input);
+        }
+        let mut chance = Chance(0xC0FF_EE00);
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let mut count = 0u64;
+        while Instant::now() < end {
+            run(target, &mutate(&mut chance, &inputs));
+            count += 1;
+        }
+        println!("{}: {count} inputs", target.name);
+    }
+}
