@@ -1,6 +1,7 @@
 //! Controls of the posture rules: what of a deployment holds, and what no file tells.
 
-use cofferdam_finding::{Condition, Confidence, Control, ControlStatus, Facts, Finding, Truth};
+use crate::routes::Known;
+use cofferdam_finding::{Condition, Confidence, Control, ControlStatus, Finding, Truth};
 use cofferdam_posture::Rule;
 
 /// What each rule is about: the conditions that must be known to say that it holds.
@@ -76,14 +77,18 @@ const ABOUT: &[(&str, &[Condition])] = &[
 /// What became of each posture rule over these containers: failed with a finding that is at least
 /// firm, held when every condition that it is about is known not to hold in every container, and
 /// untested otherwise.
-pub(crate) fn posture(containers: &[(String, Facts)], findings: &[Finding]) -> Vec<Control> {
+pub(crate) fn posture(containers: &[Known], findings: &[Finding]) -> Vec<Control> {
+    let known: Vec<&Known> = containers
+        .iter()
+        .filter(|known| known.named || !known.facts.is_empty())
+        .collect();
     cofferdam_posture::rules()
         .iter()
-        .map(|rule| control(rule, containers, findings))
+        .map(|rule| control(rule, &known, findings))
         .collect()
 }
 
-fn control(rule: &Rule, containers: &[(String, Facts)], findings: &[Finding]) -> Control {
+fn control(rule: &Rule, containers: &[&Known], findings: &[Finding]) -> Control {
     let id = rule.meta.id;
     let own: Vec<&Finding> = findings
         .iter()
@@ -129,25 +134,25 @@ fn control(rule: &Rule, containers: &[(String, Facts)], findings: &[Finding]) ->
 }
 
 /// The containers of which a condition of the rule is unknown.
-fn untold<'a>(id: &str, containers: &'a [(String, Facts)]) -> Vec<&'a str> {
+fn untold<'a>(id: &str, containers: &[&'a Known]) -> Vec<&'a str> {
     let about = ABOUT.iter().find(|(rule, _)| *rule == id);
     let conditions = about.map_or(&[][..], |(_, conditions)| conditions);
     containers
         .iter()
-        .filter(|(_, facts)| {
+        .filter(|known| {
             conditions.is_empty()
                 || conditions
                     .iter()
-                    .any(|condition| facts.truth(*condition) == Truth::Unknown)
+                    .any(|condition| known.facts.truth(*condition) == Truth::Unknown)
         })
-        .map(|(name, _)| name.as_str())
+        .map(|known| known.name.as_str())
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cofferdam_finding::{Evidence, Fact, SourceLine};
+    use cofferdam_finding::{Evidence, Fact, Facts, SourceLine};
 
     fn all(truth: Truth) -> Facts {
         let mut facts = Facts::new();
@@ -167,6 +172,17 @@ mod tests {
             );
         }
         facts
+    }
+
+    fn api(facts: Facts) -> Known {
+        Known {
+            name: "api".to_owned(),
+            named: true,
+            facts,
+            source: None,
+            shares_volumes_with: Vec::new(),
+            api: true,
+        }
     }
 
     #[test]
@@ -191,7 +207,7 @@ mod tests {
     #[test]
     fn what_no_file_tells_is_untested_and_not_held() {
         let statuses = |facts: Facts| -> Vec<ControlStatus> {
-            posture(&[("api".to_owned(), facts)], &[])
+            posture(&[api(facts)], &[])
                 .into_iter()
                 .map(|control| control.status)
                 .collect()
@@ -217,7 +233,7 @@ mod tests {
     fn a_firm_finding_fails_its_control() {
         let facts = all(Truth::Yes);
         let findings = cofferdam_posture::findings("api", &facts);
-        let controls = posture(&[("api".to_owned(), facts)], &findings);
+        let controls = posture(&[api(facts)], &findings);
         let privileged = controls
             .iter()
             .find(|control| control.check == "posture.privileged");

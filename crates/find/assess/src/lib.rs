@@ -8,6 +8,7 @@ mod advice;
 mod controls;
 mod model;
 mod options;
+mod routes;
 mod run;
 pub mod score;
 mod service;

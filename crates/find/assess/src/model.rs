@@ -50,9 +50,11 @@ pub struct Assessment {
     pub controls: Vec<Control>,
     /// What was found, the worst and surest first.
     pub findings: Vec<Finding>,
-    /// The ways to what an attacker wants, those to the host first, then the cheapest first.
+    /// The ways to what an attacker wants: those to the host first, of these the firm ones first,
+    /// then the cheapest first; after them the cheapest way to each other harm.
     pub paths: Vec<Path>,
-    /// The smallest set of fixes after which no path to the host is left.
+    /// The cheapest set of fixes after which no path to the host is left that is at least firm, or,
+    /// where none is firm, no path at all. Empty when no fix is known for one of them.
     pub fixes: Vec<Fix>,
     /// What a reader should know about how this came about.
     pub notes: Vec<String>,
@@ -213,9 +215,15 @@ pub struct Step {
     /// The finding that makes it possible, where one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<FindingRef>,
+    /// The edge of the attack graph's data, where a fact makes it possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<String>,
     /// The conditions of the deployment that it needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Condition>,
+    /// The container whose conditions they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// How sure it is.
     pub confidence: Confidence,
     /// What proves it.
@@ -223,6 +231,9 @@ pub struct Step {
     /// The operation or the line of a file where it is to be seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// The conditions that it takes for given, since nothing tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumes: Vec<Condition>,
     /// ATT&CK technique ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attack: Vec<String>,
@@ -255,7 +266,10 @@ pub struct Fix {
     /// The conditions that it takes away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// The ids of the paths that fall with it.
+    /// The container that it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The ids of the paths that fall with it alone.
     pub cuts: Vec<String>,
 }
 
@@ -292,6 +306,17 @@ impl Assessment {
     /// The paths to the host, the cheapest first.
     pub fn paths_to_host(&self) -> impl Iterator<Item = &Path> {
         self.paths.iter().filter(|path| path.to == State::Host)
+    }
+
+    /// How sure the paths to the host are that `fixes` cut: all that are at least firm, or, where
+    /// none is, all.
+    pub fn fixed_level(&self) -> Confidence {
+        let firm = |path: &Path| path.confidence >= Confidence::Firm;
+        if self.paths_to_host().any(firm) {
+            Confidence::Firm
+        } else {
+            Confidence::Tentative
+        }
     }
 
     /// The finding that a step or a fix names.

@@ -2,6 +2,7 @@
 
 use crate::advice::advice;
 use crate::options::read;
+use crate::routes::{Known, Routes, routes};
 use crate::service::{Chosen, choose};
 use crate::{
     Answer, AssessError, AssessOptions, Assessment, DeploymentFile, Identity, Operation,
@@ -66,11 +67,11 @@ pub fn posture_only(
     let containers = containers(&deployment, &Facts::new(), &chosen);
     let mut findings = of_files(&deployment);
     sort(&mut findings);
-    let controls = controls::posture(&containers.all, &findings);
-    let routes = Routes::default();
+    let controls = controls::posture(&containers, &findings);
+    let routes = routes(&findings, &containers, assume, chosen.guess);
     let mut assessment = blank(started, clock.elapsed());
     assessment.assumed = Some(assume);
-    assessment.deployment = Some(containers.model(&deployment, &chosen));
+    assessment.deployment = model(&deployment, &containers, &chosen);
     assessment.notes = deployment.notes;
     assessment.advice = vec![
         "`cofferdam scan URL --deployment FILE` tells whether a caller of the API gets into the \
@@ -78,13 +79,6 @@ pub fn posture_only(
             .to_owned(),
     ];
     Ok(finish(assessment, findings, controls, routes, true))
-}
-
-/// Paths and fixes.
-#[derive(Default)]
-struct Routes {
-    paths: Vec<crate::Path>,
-    fixes: Vec<crate::Fix>,
 }
 
 fn conclude(
@@ -97,18 +91,20 @@ fn conclude(
     let live = proven(&scan.facts);
     let containers = containers(deployment, &live, chosen);
     let mut findings = of_files(deployment);
-    for (name, _) in &containers.api {
-        // Where the container is a guess, what was read live belongs to none of them by name.
-        let name = if chosen.guess { UNNAMED } else { name };
-        for finding in cofferdam_posture::findings(name, &live) {
-            join(&mut findings, finding);
-        }
+    // Where the container is a guess, what was read live belongs to none of them by name.
+    let mut api = containers.iter().filter(|known| known.api);
+    let name = match (api.next(), chosen.guess) {
+        (Some(known), false) => known.name.as_str(),
+        _ => UNNAMED,
+    };
+    for finding in cofferdam_posture::findings(name, &live) {
+        join(&mut findings, finding);
     }
     findings.extend(scan.findings);
     sort(&mut findings);
     let mut controls = scan.controls;
-    controls.extend(controls::posture(&containers.all, &findings));
-    let routes = Routes::default();
+    controls.extend(controls::posture(&containers, &findings));
+    let routes = routes(&findings, &containers, State::TokenHolder, chosen.guess);
     let reached = scan.operations.iter().any(|operation| operation.covered);
 
     let mut assessment = blank(started, scan.elapsed);
@@ -118,9 +114,7 @@ fn conclude(
     assessment.identities = identities(options, &scan.operations);
     assessment.operations = scan.operations.iter().map(operation).collect();
     assessment.requests = u64::from(scan.requests);
-    if !deployment.files.is_empty() {
-        assessment.deployment = Some(containers.model(deployment, chosen));
-    }
+    assessment.deployment = model(deployment, &containers, chosen);
     assessment
         .notes
         .push(format!("operations known from {}", scan.inventory));
@@ -183,64 +177,76 @@ fn finish(
     assessment.controls = controls;
     assessment.paths = routes.paths;
     assessment.fixes = routes.fixes;
+    assessment.notes.extend(routes.notes);
     assessment
 }
 
-/// The facts of the containers.
-struct Containers {
-    /// Those that the API may run in.
-    api: Vec<(String, Facts)>,
-    /// All of them.
-    all: Vec<(String, Facts)>,
-}
-
 /// Joins what the files say with what was read live through the API.
-fn containers(deployment: &Deployment, live: &Facts, chosen: &Chosen) -> Containers {
-    let mut all = Vec::new();
-    let mut api = Vec::new();
-    for workload in &deployment.workloads {
-        let mut facts = workload.facts.clone();
-        let is_api = chosen.names.contains(&workload.name);
-        if is_api {
-            facts.merge(live);
-            api.push((workload.name.clone(), facts.clone()));
-        }
-        all.push((workload.name.clone(), facts));
+fn containers(deployment: &Deployment, live: &Facts, chosen: &Chosen) -> Vec<Known> {
+    let mut containers: Vec<Known> = deployment
+        .workloads
+        .iter()
+        .map(|workload| {
+            let api = chosen.names.contains(&workload.name);
+            let mut facts = workload.facts.clone();
+            if api {
+                facts.merge(live);
+            }
+            Known {
+                name: workload.name.clone(),
+                named: true,
+                facts,
+                source: workload.sources.first().cloned(),
+                shares_volumes_with: workload.shares_volumes_with.clone(),
+                api,
+            }
+        })
+        .collect();
+    if !containers.iter().any(|known| known.api) {
+        containers.push(Known {
+            name: UNNAMED.to_owned(),
+            named: false,
+            facts: live.clone(),
+            source: None,
+            shares_volumes_with: Vec::new(),
+            api: true,
+        });
     }
-    if api.is_empty() && !live.is_empty() {
-        api.push((UNNAMED.to_owned(), live.clone()));
-        all.push((UNNAMED.to_owned(), live.clone()));
-    }
-    Containers { api, all }
+    containers
 }
 
-impl Containers {
-    fn model(&self, deployment: &Deployment, chosen: &Chosen) -> crate::Deployment {
-        crate::Deployment {
-            files: deployment
-                .files
-                .iter()
-                .map(|file| file.name.clone())
-                .collect(),
-            workloads: self
-                .all
-                .iter()
-                .map(|(name, facts)| {
-                    let read = deployment.workload(name);
-                    crate::Workload {
-                        name: name.clone(),
-                        file: read
-                            .and_then(|workload| workload.sources.first())
-                            .map(|source| source.file.clone()),
-                        image: read.and_then(|workload| workload.image.clone()),
-                        api: self.api.iter().any(|(api, _)| api == name),
-                        conditions: facts.clone(),
-                    }
-                })
-                .collect(),
-            chosen_because: chosen.because.clone(),
-        }
-    }
+/// The deployment as a report shows it; `None` when nothing is known of any container.
+fn model(
+    deployment: &Deployment,
+    containers: &[Known],
+    chosen: &Chosen,
+) -> Option<crate::Deployment> {
+    let workloads: Vec<crate::Workload> = containers
+        .iter()
+        .filter(|known| known.named || !known.facts.is_empty())
+        .map(|known| crate::Workload {
+            name: known.name.clone(),
+            file: known.source.as_ref().map(|source| source.file.clone()),
+            image: deployment
+                .workload(&known.name)
+                .and_then(|workload| workload.image.clone()),
+            api: known.api,
+            conditions: known.facts.clone(),
+        })
+        .collect();
+    (!workloads.is_empty() || !deployment.files.is_empty()).then(|| crate::Deployment {
+        files: deployment
+            .files
+            .iter()
+            .map(|file| file.name.clone())
+            .collect(),
+        workloads,
+        chosen_because: if deployment.workloads.is_empty() {
+            "what is known was read through the API itself".to_owned()
+        } else {
+            chosen.because.clone()
+        },
+    })
 }
 
 /// What was read live: a file proves nothing.

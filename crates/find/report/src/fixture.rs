@@ -364,10 +364,13 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         to: State::Exec,
         title: injection.title.clone(),
         finding: Some(named(findings, "process.injection")),
+        edge: None,
         facts: Vec::new(),
+        container: None,
         confidence: Confidence::Proven,
         evidence: injection.evidence.clone(),
         place: injection.places.first().cloned(),
+        assumes: Vec::new(),
         attack: vec!["T1059".to_owned()],
     };
     let socket = |from, confidence, title: &str| Step {
@@ -375,7 +378,9 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         to: State::RuntimeControl,
         title: title.to_owned(),
         finding: None,
+        edge: Some("E01".to_owned()),
         facts: vec![Condition::SockDocker, Condition::UserDockergid],
+        container: Some("api".to_owned()),
         confidence,
         evidence: vec![
             Evidence::new("/run of the host is mounted, with docker.sock in it")
@@ -383,6 +388,7 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
             Evidence::new("seen through step 1").observed("/host/run/docker.sock is a socket"),
         ],
         place: Some(Place::file("compose.yaml", Some(14), Some("api"))),
+        assumes: Vec::new(),
         attack: vec!["T1611".to_owned()],
     };
     let host = Step {
@@ -390,7 +396,9 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         to: State::Host,
         title: "The engine runs as root and starts any container".to_owned(),
         finding: None,
+        edge: Some("E01".to_owned()),
         facts: vec![Condition::EngineRootful],
+        container: Some("api".to_owned()),
         confidence: Confidence::Firm,
         evidence: vec![
             Evidence::new("no user namespaces in SecurityOptions").source(SourceLine {
@@ -400,6 +408,7 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
             }),
         ],
         place: None,
+        assumes: Vec::new(),
         attack: vec!["T1610".to_owned()],
     };
     let tool = Step {
@@ -407,10 +416,13 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         to: State::ToolControl,
         title: "A tool of the model acts on containers".to_owned(),
         finding: Some(named(findings, "agent.acting-tool")),
+        edge: None,
         facts: Vec::new(),
+        container: None,
         confidence: Confidence::Tentative,
         evidence: findings[5].evidence.clone(),
         place: findings[5].places.first().cloned(),
+        assumes: Vec::new(),
         attack: Vec::new(),
     };
     let tenant = Step {
@@ -418,10 +430,13 @@ fn paths(findings: &[Finding]) -> Vec<Path> {
         to: State::OtherTenant,
         title: findings[2].title.clone(),
         finding: Some(named(findings, "object.foreign-read")),
+        edge: None,
         facts: Vec::new(),
+        container: None,
         confidence: Confidence::Proven,
         evidence: findings[2].evidence.clone(),
         place: findings[2].places.first().cloned(),
+        assumes: Vec::new(),
         attack: Vec::new(),
     };
     let path = |id: &str, to, confidence, steps: Vec<Step>| Path {
@@ -477,6 +492,7 @@ fn fixes(findings: &[Finding]) -> Vec<Fix> {
             place: Some(Place::operation("POST", "/v1/diagnostics")),
             findings: vec![named(findings, "process.injection")],
             conditions: Vec::new(),
+            container: None,
             cuts: vec!["P1".to_owned()],
         },
         Fix {
@@ -486,6 +502,7 @@ fn fixes(findings: &[Finding]) -> Vec<Fix> {
             place: Some(Place::file("compose.yaml", Some(14), Some("api"))),
             findings: vec![named(findings, "posture.socket-mounted")],
             conditions: vec![Condition::SockDocker],
+            container: None,
             cuts: vec!["P1".to_owned(), "P2".to_owned()],
         },
     ]
