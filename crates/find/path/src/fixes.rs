@@ -306,17 +306,31 @@ impl Graph<'_> {
         }
     }
 
-    /// The conditions of edges that a fix takes away.
+    /// The conditions of edges that do not hold after a fix: its own, and what follows from them.
     fn removed(&self, candidate: &Candidate, level: Confidence) -> Vec<Condition> {
-        let used: BTreeSet<Condition> = self
-            .edges
-            .iter()
-            .flat_map(|edge| &edge.ways)
-            .filter(|way| way.confidence >= level)
-            .flat_map(|way| way.atoms.intersection(&candidate.kills))
-            .map(|atom| atom.condition)
-            .collect();
-        used.into_iter().collect()
+        let mut removed = BTreeSet::new();
+        for edge in &self.edges {
+            let Cause::Posture(data) = edge.cause else {
+                continue;
+            };
+            let holds = Holds::new(edge.owner, &self.containers[usize::from(edge.owner)].facts);
+            for condition in &data.posture {
+                let ways = holds.ways(*condition);
+                let mut ways = ways.iter().filter(|way| way.confidence >= level).peekable();
+                if ways.peek().is_some() && ways.all(|way| candidate.hits(edge, way)) {
+                    removed.insert(*condition);
+                }
+            }
+            for way in edge.ways.iter().filter(|way| way.confidence >= level) {
+                let killed = way.atoms.intersection(&candidate.kills);
+                removed.extend(
+                    killed
+                        .filter(|atom| !atom.absent)
+                        .map(|atom| atom.condition),
+                );
+            }
+        }
+        removed.into_iter().collect()
     }
 
     /// The lines to mend: of deployment files where they say it, else the container's description.

@@ -39,6 +39,8 @@ pub(crate) fn parse(file: &str, root: &Node) -> Result<Compose, Error> {
             "`include` is not followed: give those files too",
         );
     }
+    let project = root.get("name").and_then(Node::text).map(interpolate);
+    let project = project.filter(|name| !name.contains("${"));
     let mut services = Vec::new();
     let mut inherited = Vec::new();
     for entry in reader.services {
@@ -46,6 +48,7 @@ pub(crate) fn parse(file: &str, root: &Node) -> Result<Compose, Error> {
         reader.apply(&mut settings, &entry.node, &mut Vec::new())?;
         settings.name = entry.key.clone();
         settings.service = Some(entry.key.clone());
+        settings.project.clone_from(&project);
         if settings.networks.is_empty() && settings.network.is_none() {
             settings.networks.push("default".to_owned());
         }

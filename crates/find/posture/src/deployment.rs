@@ -145,17 +145,15 @@ impl Deployment {
     fn join(&mut self, compose: &[Settings], inspected: &[Settings], engine: Option<&Engine>) {
         let mut groups: Vec<(String, Vec<&Settings>)> = Vec::new();
         for settings in compose.iter().chain(inspected) {
-            let known = groups.iter_mut().find(|(name, members)| {
-                settings.service.as_deref().unwrap_or(&settings.name) == name
-                    || members.iter().any(|member| {
-                        member.container_name.is_some()
-                            && member.container_name == settings.container_name
-                    })
-            });
+            let known = groups
+                .iter_mut()
+                .find(|(name, members)| is_of(settings, name, members));
             match known {
                 Some((_, members)) => members.push(settings),
                 None => {
-                    let name = settings.service.as_ref().unwrap_or(&settings.name);
+                    let service = settings.service.as_ref().unwrap_or(&settings.name);
+                    let taken = groups.iter().any(|(name, _)| name == service);
+                    let name = if taken { &settings.name } else { service };
                     groups.push((name.clone(), vec![settings]));
                 }
             }
@@ -185,6 +183,22 @@ impl Deployment {
             });
         }
     }
+}
+
+/// Whether a description is of the container that `members` describe: the same service of the same
+/// project, as far as both name one, or the same container name.
+fn is_of(settings: &Settings, name: &str, members: &[&Settings]) -> bool {
+    let service = settings.service.as_deref().unwrap_or(&settings.name);
+    let same_project = members.iter().all(|member| {
+        member.project.is_none() || settings.project.is_none() || member.project == settings.project
+    });
+    let same_service = members
+        .iter()
+        .any(|member| member.service.as_deref().unwrap_or(name) == service);
+    let same_name = members.iter().any(|member| {
+        member.container_name.is_some() && member.container_name == settings.container_name
+    });
+    same_name || (same_service && same_project)
 }
 
 fn workload(name: &str, members: &[&Settings], facts: Facts, shares: Vec<String>) -> Workload {

@@ -44,6 +44,10 @@ impl Reader<'_> {
             .get("com.docker.compose.service")
             .and_then(Node::text)
             .map(str::to_owned);
+        settings.project = labels
+            .get("com.docker.compose.project")
+            .and_then(Node::text)
+            .map(str::to_owned);
         settings.kubernetes = labels
             .entries()
             .iter()

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     /// Compose service and explicit container names, by which descriptions are joined.
     pub(crate) service: Option<String>,
+    /// The compose project, where it is named: two projects may have services of one name.
+    pub(crate) project: Option<String>,
     pub(crate) container_name: Option<String>,
     /// Where the description begins.
     pub(crate) at: SourceLine,
@@ -83,6 +85,7 @@ impl Settings {
             origin,
             name: name.to_owned(),
             service: None,
+            project: None,
             container_name: None,
             at,
             complete: true,
