@@ -60,7 +60,7 @@ pub use policy::{IssuerPolicy, PolicyError};
 pub use profile::Profile;
 pub use rejection::{Part, Rejection};
 pub use requirement::{Decision, Denial, Requirement};
-pub use scope::Scopes;
+pub use scope::{Scopes, is_scope};
 pub use sender::{Binding, Sender};
 pub use unverified::inspect;
 pub use verifier::{DEFAULT_MAX_LENGTH, Verified, Verifier};

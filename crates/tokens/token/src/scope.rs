@@ -67,8 +67,8 @@ impl fmt::Debug for Scopes<'_> {
     }
 }
 
-/// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
-pub(crate) fn is_scope(scope: &str) -> bool {
+/// Whether the text is one scope (RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`).
+pub fn is_scope(scope: &str) -> bool {
     !scope.is_empty() && scope.bytes().all(is_scope_byte)
 }
 
