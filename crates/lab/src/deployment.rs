@@ -25,7 +25,6 @@ pub(crate) struct Facts {
     pub(crate) seccomp: bool,
     pub(crate) app_armor: bool,
     pub(crate) no_new_privileges: bool,
-    pub(crate) read_only: bool,
     pub(crate) service_account: bool,
     pub(crate) user_namespace: bool,
     pub(crate) engine_tcp: bool,
@@ -59,7 +58,6 @@ impl Facts {
             seccomp: !privileged && !open(Hole::SeccompUnconfined),
             app_armor: !privileged && !open(Hole::AppArmorUnconfined),
             no_new_privileges: !open(Hole::NewPrivileges),
-            read_only: !open(Hole::WritableRoot),
             service_account: open(Hole::ServiceAccountToken),
             user_namespace: !open(Hole::EngineRootful),
             engine_tcp: open(Hole::EngineTcp),
@@ -127,7 +125,7 @@ impl Facts {
             ipc_mode: "private".to_owned(),
             network_mode: if self.host_network { "host" } else { "edge" }.to_owned(),
             cgroupns_mode: "private".to_owned(),
-            readonly_rootfs: self.read_only,
+            readonly_rootfs: true,
             restart_policy: RestartPolicy {
                 name: "no".to_owned(),
                 maximum_retry_count: 0,
@@ -162,7 +160,7 @@ impl Facts {
             text.push('\n');
         };
         line(&format!("user: \"{}\"", self.user()));
-        line(&format!("read_only: {}", self.read_only));
+        line("read_only: true");
         if self.privileged {
             line("privileged: true");
         }
@@ -230,16 +228,15 @@ impl Facts {
 
     /// `/proc/self/mountinfo`.
     pub(crate) fn mountinfo(&self) -> String {
-        let root = if self.read_only { "ro" } else { "rw" };
-        let mut text = format!(
-            "611 520 0:52 / / {root},relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A,upperdir=/var/lib/docker/overlay2/5f/diff,workdir=/var/lib/docker/overlay2/5f/work\n\
+        let mut text = String::from(
+            "611 520 0:52 / / ro,relatime - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A,upperdir=/var/lib/docker/overlay2/5f/diff,workdir=/var/lib/docker/overlay2/5f/work\n\
              612 611 0:55 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n\
              613 611 0:56 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755\n\
              614 613 0:57 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620\n\
              615 613 0:54 / /dev/mqueue rw,nosuid,nodev,noexec,relatime - mqueue mqueue rw\n\
-             617 611 254:1 /var/lib/docker/containers/5f/resolv.conf /etc/resolv.conf {root},relatime - ext4 /dev/vda1 rw\n\
-             618 611 254:1 /var/lib/docker/containers/5f/hostname /etc/hostname {root},relatime - ext4 /dev/vda1 rw\n\
-             619 611 254:1 /var/lib/docker/containers/5f/hosts /etc/hosts {root},relatime - ext4 /dev/vda1 rw\n\
+             617 611 254:1 /var/lib/docker/containers/5f/resolv.conf /etc/resolv.conf ro,relatime - ext4 /dev/vda1 rw\n\
+             618 611 254:1 /var/lib/docker/containers/5f/hostname /etc/hostname ro,relatime - ext4 /dev/vda1 rw\n\
+             619 611 254:1 /var/lib/docker/containers/5f/hosts /etc/hosts ro,relatime - ext4 /dev/vda1 rw\n\
              620 611 254:1 /var/lib/docker/volumes/workspaces/_data /srv/workspaces ro,relatime - ext4 /dev/vda1 rw\n",
         );
         if self.privileged {

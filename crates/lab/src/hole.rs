@@ -102,13 +102,11 @@ holes! {
     AppArmorUnconfined = "apparmor-unconfined",
     /// Processes may gain privileges.
     NewPrivileges = "new-privileges",
-    /// The root filesystem is writable.
-    WritableRoot = "writable-root",
     /// Secrets stand in the environment.
     SecretsInEnvironment = "secrets-in-environment",
     /// A service-account token is mounted that the service does not need.
     ServiceAccountToken = "service-account-token",
-    /// The engine runs as root without user namespaces and without an authorization plug-in.
+    /// The engine runs as root, and root in its containers is root of the host.
     EngineRootful = "engine-rootful",
     /// The engine's API is served on TCP to the container's network.
     EngineTcp = "engine-tcp",

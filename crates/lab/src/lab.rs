@@ -9,7 +9,7 @@ use crate::resolve::Resolver;
 use crate::root::{self, Places, Root};
 use crate::service::{BODY, State, configure, only_own_host};
 use crate::shell::Shell;
-use crate::store::{SEEDS, Store};
+use crate::store::{JOB_SEEDS, SEEDS, Store};
 use crate::verify::{Auth, now};
 use crate::{openapi, service};
 use actix_web::dev::ServerHandle;
@@ -18,7 +18,7 @@ use actix_web::{App, HttpServer, middleware};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use cofferdam_docker::Client;
 use cofferdam_docker::wire::{ContainerConfig, CreateBody};
-use cofferdam_engine::{AuthorizationPolicy, Engine, EngineOptions, Seed};
+use cofferdam_engine::{Engine, EngineOptions, Seed};
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::{Algorithm, IssuerPolicy, Verifier};
 use serde_json::Value;
@@ -40,7 +40,7 @@ const AUDIENCE: &str = "https://containers.lab.example";
 const LIFETIME: u64 = 3600;
 /// What an ordinary user may do.
 const SCOPES: &str = "containers:read containers:write jobs:read jobs:write workspace:read \
-    images:read webhooks:test diagnostics:run assistant:use settings:read metrics:read events:read \
+    images:read webhooks:test diagnostics:run assistant:use settings:read capacity:read events:read \
     usage:read builds:read repositories:read volumes:read networks:read nodes:read audit:read \
     policy:read deployments:read schedules:read";
 
@@ -365,29 +365,33 @@ async fn engine(
     facts: &Facts,
     places: &Places,
 ) -> Result<Engine, cofferdam_engine::Error> {
-    let hardened = !switches.is_open(Hole::EngineRootful);
     let mut options = EngineOptions::new(&places.socket, &places.host);
-    options.userns_remap = hardened;
-    options.authorization = hardened.then(|| AuthorizationPolicy {
-        plugin: "cofferdam-authz".to_owned(),
-    });
+    options.userns_remap = !switches.is_open(Hole::EngineRootful);
     options.tcp = facts.engine_tcp.then(|| (Ipv4Addr::LOCALHOST, 0).into());
-    options.seeds = SEEDS
-        .iter()
-        .map(|seed| Seed {
-            name: format!("{}-{}", seed.tenant, seed.name),
-            body: CreateBody {
-                config: ContainerConfig {
-                    image: "allowed/app:1".to_owned(),
-                    cmd: Some(["sh", "-c", seed.command].map(str::to_owned).to_vec()),
-                    labels: BTreeMap::from([("tenant".to_owned(), seed.tenant.to_owned())]),
-                    ..ContainerConfig::default()
-                },
-                host_config: crate::routes::jobs::confined(),
+    let seed = |name: String, tenant: &str, command: &str| Seed {
+        name,
+        body: CreateBody {
+            config: ContainerConfig {
+                image: "allowed/app:1".to_owned(),
+                cmd: Some(["sh", "-c", command].map(str::to_owned).to_vec()),
+                labels: BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
+                ..ContainerConfig::default()
             },
-            running: true,
-        })
-        .collect();
+            host_config: crate::routes::jobs::confined(),
+        },
+        running: true,
+    };
+    let containers = SEEDS.iter().map(|each| {
+        seed(
+            format!("{}-{}", each.tenant, each.name),
+            each.tenant,
+            each.command,
+        )
+    });
+    let jobs = JOB_SEEDS
+        .iter()
+        .map(|(id, tenant, _, command)| seed((*id).to_owned(), tenant, command));
+    options.seeds = containers.chain(jobs).collect();
     options.seeds.push(facts.seed());
     Engine::start(options).await
 }

@@ -30,6 +30,10 @@ pub struct Planted {
     /// The conditions of the edge data that hold while it is open.
     #[serde(default)]
     pub conditions: Vec<String>,
+    /// Holes without which it gives no finding: it is a fact about the surroundings, and an edge of
+    /// a path only together with one of these.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// The operations, as `GET /v1/images`.
     #[serde(default)]
     pub operations: Vec<String>,

@@ -251,10 +251,10 @@ const OPERATIONS: &[Operation] = &[
         "List all tenants (administrators only)",
     ),
     Operation::get(
-        "/v1/metrics",
+        "/v1/capacity",
         "platform",
-        "metrics:read",
-        "Figures of the platform",
+        "capacity:read",
+        "How much the platform can run",
     ),
     Operation::get(
         "/v1/events",

@@ -79,6 +79,16 @@ fn lay_host(host: &Path) -> io::Result<()> {
     ] {
         fs::create_dir_all(host.join(dir))?;
     }
+    let modes = [
+        ("", 0o755),
+        ("root", 0o700),
+        ("home/ops", 0o700),
+        ("tmp", 0o1777),
+        ("etc/shadow", 0o640),
+    ];
+    for (path, mode) in modes {
+        fs::set_permissions(host.join(path), fs::Permissions::from_mode(mode))?;
+    }
     symlink("/run", host.join("var/run"))
 }
 

@@ -56,10 +56,20 @@ impl Store {
             };
             (container.id.clone(), container)
         });
-        Self {
+        let store = Self {
             containers: Mutex::new(containers.collect()),
             jobs: Mutex::default(),
+        };
+        for (id, tenant, name, _) in JOB_SEEDS {
+            store.add_job(
+                id.to_owned(),
+                tenant,
+                name.to_owned(),
+                id.to_owned(),
+                Map::new(),
+            );
         }
+        store
     }
 
     pub(crate) fn of(&self, tenant: &str) -> Vec<Container> {
@@ -148,6 +158,22 @@ pub(crate) struct TenantSeed {
     team: &'static str,
     pub(crate) command: &'static str,
 }
+
+/// Jobs that the tenants have at the start: id, tenant, name, command.
+pub(crate) const JOB_SEEDS: [(&str, &str, &str, &str); 2] = [
+    (
+        "job-0f9c31b27a5e",
+        "acme",
+        "nightly-report",
+        "echo acme report: 120 rows",
+    ),
+    (
+        "job-c44e0d81f3a6",
+        "globex",
+        "month-end",
+        "echo globex month-end booked",
+    ),
+];
 
 pub(crate) const SEEDS: &[TenantSeed] = &[
     TenantSeed {

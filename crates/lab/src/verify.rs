@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) enum Group {
     /// Verified strictly whatever the switches say.
     Sound,
-    Metrics,
+    Capacity,
     Events,
     Images,
     Usage,
@@ -43,7 +43,7 @@ impl Group {
     fn hole(self) -> Option<Hole> {
         Some(match self {
             Group::Sound => return None,
-            Group::Metrics => Hole::TokenMissing,
+            Group::Capacity => Hole::TokenMissing,
             Group::Events => Hole::TokenMalformed,
             Group::Images => Hole::TokenSignature,
             Group::Usage => Hole::TokenUnsigned,

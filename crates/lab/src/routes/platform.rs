@@ -12,10 +12,10 @@ type Listing = (&'static str, Group, &'static str, fn() -> Value);
 
 const LISTINGS: [Listing; 13] = [
     (
-        "/v1/metrics",
-        Group::Metrics,
-        "metrics:read",
-        || json!({"containers_running": 4, "jobs_waiting": 0, "requests_per_second": 2.5}),
+        "/v1/capacity",
+        Group::Capacity,
+        "capacity:read",
+        || json!({"cpus": 16, "memory_gib": 64, "containers": 200}),
     ),
     (
         "/v1/events",

@@ -476,6 +476,8 @@ fn mounts(
             root: place,
             file,
             read_only,
+            // Root in the container is nobody on a host that maps users or runs the engine so.
+            foreign: is_bind && (engine.options.rootless || engine.options.userns_remap),
         });
     }
     Ok((points, opened))

@@ -31,6 +31,9 @@ pub(crate) struct Mounted {
     /// The mounted file's path below `root`; `None` when the root itself is mounted.
     pub(crate) file: Option<String>,
     pub(crate) read_only: bool,
+    /// Whether the files belong to users that the container does not have, so that only what
+    /// everybody may do is allowed.
+    pub(crate) foreign: bool,
 }
 
 /// What one container sees.
@@ -162,46 +165,86 @@ impl View {
 
     fn open(&self, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         let path = normal(path);
-        let (root, rest, read_only) = self.place(&path);
-        if read_only && flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::CREATE) {
+        let place = self.place(&path);
+        let writes = flags.intersects(OFlags::WRONLY | OFlags::RDWR | OFlags::CREATE);
+        if place.read_only && writes {
             return Err(Errno::ROFS);
         }
-        root.at(&rest, flags, mode)
+        if place.foreign {
+            let needed = if writes { Mode::WOTH } else { Mode::ROTH };
+            match place.root.at(&place.rest, OFlags::PATH, Mode::empty()) {
+                Ok(file) => allows(&file, needed)?,
+                Err(Errno::NOENT) if flags.contains(OFlags::CREATE) => {
+                    drop(self.parent(&path)?);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        place.root.at(&place.rest, flags, mode)
     }
 
-    /// The directory that holds `path`, and the last part of it.
+    /// The directory that holds `path`, in which entries may be made and removed, and the last part
+    /// of it.
     fn parent(&self, path: &str) -> Result<(OwnedFd, String)> {
         let path = normal(path);
-        let (root, rest, read_only) = self.place(&path);
-        if read_only {
+        let place = self.place(&path);
+        if place.read_only {
             return Err(Errno::ROFS);
         }
-        match rest.rsplit_once('/') {
+        match place.rest.rsplit_once('/') {
             Some((parent, name)) if !name.is_empty() => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY;
-                Ok((root.at(parent, flags, Mode::empty())?, name.to_owned()))
+                let directory = place.root.at(parent, flags, Mode::empty())?;
+                if place.foreign {
+                    allows(&directory, Mode::WOTH)?;
+                }
+                Ok((directory, name.to_owned()))
             }
             _ => Err(Errno::BUSY),
         }
     }
 
-    /// Which root a path belongs to, what is left of it there, and whether that is read-only.
-    fn place(&self, path: &str) -> (&Root, String, bool) {
+    /// Which root a path belongs to, and what is left of it there.
+    fn place(&self, path: &str) -> Place<'_> {
         let mounted = self
             .mounts
             .iter()
             .filter_map(|mount| Some((mount, rest(path, &mount.target)?)))
             .max_by_key(|(mount, _)| mount.target.len());
         match mounted {
-            Some((mount, rest)) => {
-                let rest = match &mount.file {
+            Some((mount, rest)) => Place {
+                root: &mount.root,
+                rest: match &mount.file {
                     Some(file) => format!("{file}{rest}"),
                     None => rest.to_owned(),
-                };
-                (&mount.root, rest, mount.read_only)
-            }
-            None => (&self.root, path.to_owned(), self.read_only),
+                },
+                read_only: mount.read_only,
+                foreign: mount.foreign,
+            },
+            None => Place {
+                root: &self.root,
+                rest: path.to_owned(),
+                read_only: self.read_only,
+                foreign: false,
+            },
         }
+    }
+}
+
+/// Where a path of the container is.
+struct Place<'v> {
+    root: &'v Root,
+    rest: String,
+    read_only: bool,
+    foreign: bool,
+}
+
+/// Whether everybody may do this with a file.
+fn allows(file: &OwnedFd, needed: Mode) -> Result<()> {
+    let has = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
+    match has.contains(needed) {
+        true => Ok(()),
+        false => Err(Errno::ACCESS),
     }
 }
 
@@ -247,12 +290,14 @@ mod tests {
                     root: host.clone(),
                     file: None,
                     read_only: false,
+                    foreign: false,
                 },
                 Mounted {
                     target: "/name".to_owned(),
                     root: host,
                     file: Some("/etc/hostname".to_owned()),
                     read_only: true,
+                    foreign: false,
                 },
             ],
             read_only: false,

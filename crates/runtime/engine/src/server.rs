@@ -38,9 +38,10 @@ pub struct EngineOptions {
     pub host_root: PathBuf,
     /// The host's name in `/info`.
     pub host_name: String,
-    /// Whether `/info` says that the engine runs without root.
+    /// Whether the engine runs without root. Then, as with `userns_remap`, a container may do with
+    /// the host's files only what everybody may.
     pub rootless: bool,
-    /// Whether `/info` says that containers' users are mapped to others of the host.
+    /// Whether containers' users are mapped to others of the host.
     pub userns_remap: bool,
     /// What an authorization plug-in refuses, if there is one.
     pub authorization: Option<AuthorizationPolicy>,

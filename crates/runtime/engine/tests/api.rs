@@ -463,3 +463,27 @@ async fn a_host_config_is_shown_as_it_was_asked_for() {
     );
     assert_eq!((mount.rw, mount.propagation.as_str()), (false, "rshared"));
 }
+
+#[tokio::test]
+async fn with_mapped_users_a_container_may_do_with_the_host_what_everybody_may() {
+    use std::os::unix::fs::PermissionsExt;
+    let rig = rig(|options| options.userns_remap = true).await;
+    let host = rig.dir.path().join("host");
+    std::fs::write(host.join("etc/shadow"), "root:!\n").unwrap();
+    std::fs::create_dir(host.join("tmp")).unwrap();
+    for (path, mode) in [
+        ("", 0o755),
+        ("etc/hostname", 0o644),
+        ("etc/shadow", 0o600),
+        ("tmp", 0o1777),
+    ] {
+        std::fs::set_permissions(host.join(path), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let script = "cat /host/etc/hostname; cat /host/etc/shadow; touch /host/marker; mkdir /host/dir; \
+        rm /host/etc/hostname; echo x > /host/etc/hostname; touch /host/tmp/marker";
+    let (code, text) = run(&rig.client, &body(&["sh", "-c", script], &["/:/host"])).await;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.starts_with("pretend-host\n"), "{text}");
+    assert_eq!(text.matches("Permission denied").count(), 5, "{text}");
+    assert!(!host.join("marker").exists() && host.join("tmp/marker").exists());
+}
