@@ -319,6 +319,15 @@ impl Assessment {
         }
     }
 
+    /// How many paths to the host `fixes` cut together, and how many, all tentative, are left.
+    pub fn cut_and_left(&self) -> (usize, usize) {
+        let level = self.fixed_level();
+        let (cut, left): (Vec<&Path>, Vec<&Path>) = self.paths_to_host().partition(|path| {
+            path.confidence >= level || self.fixes.iter().any(|fix| fix.cuts.contains(&path.id))
+        });
+        (cut.len(), left.len())
+    }
+
     /// The finding that a step or a fix names.
     pub fn finding(&self, named: &FindingRef) -> Option<&Finding> {
         self.findings

@@ -6,6 +6,7 @@
 
 use super::graph::Graph;
 use cofferdam_assess::Assessment;
+use cofferdam_finding::State;
 use std::fmt::Write;
 
 /// The rules for this assessment. They name only indexes, never a text of the report.
@@ -48,12 +49,12 @@ pub(super) fn rules(assessment: &Assessment, graph: Option<&Graph>) -> String {
              {scissors} .number{{fill:var(--card)}}"
         );
     }
-    let to_host: Vec<usize> = assessment
-        .paths
-        .iter()
-        .enumerate()
-        .filter(|(_, path)| path.to == cofferdam_finding::State::Host)
-        .map(|(index, _)| index)
+    let level = assessment.fixed_level();
+    let to_host: Vec<usize> = (0..assessment.paths.len())
+        .filter(|index| {
+            let path = &assessment.paths[*index];
+            path.to == State::Host && path.confidence >= level
+        })
         .collect();
     if let Some(all) = condition(assessment, &to_host) {
         let _ = write!(
@@ -76,8 +77,10 @@ fn condition(assessment: &Assessment, paths: &[usize]) -> Option<String> {
         return None;
     }
     let mut selector = ":root".to_owned();
+    let level = assessment.fixed_level();
     for index in paths {
-        let id = &assessment.paths.get(*index)?.id;
+        let path = assessment.paths.get(*index)?;
+        let id = &path.id;
         let cutting: Vec<String> = assessment
             .fixes
             .iter()
@@ -85,13 +88,22 @@ fn condition(assessment: &Assessment, paths: &[usize]) -> Option<String> {
             .filter(|(_, fix)| fix.cuts.contains(id))
             .map(|(fix, _)| format!("#x{fix}:checked"))
             .collect();
-        if cutting.is_empty() {
+        let tests = if !cutting.is_empty() {
+            vec![format!(":has({})", cutting.join(","))]
+        } else if path.to == State::Host && path.confidence >= level && !assessment.fixes.is_empty()
+        {
+            // A step with two ways falls when both are closed: the set cuts what none cuts alone.
+            (0..assessment.fixes.len())
+                .map(|fix| format!(":has(#x{fix}:checked)"))
+                .collect()
+        } else {
             return None;
-        }
-        let one = format!(":has({})", cutting.join(","));
-        // Paths that fall with the same fixes need the test once.
-        if !selector.contains(&one) {
-            selector.push_str(&one);
+        };
+        for test in tests {
+            // Paths that fall with the same fixes need the test once.
+            if !selector.contains(&test) {
+                selector.push_str(&test);
+            }
         }
     }
     Some(selector)
@@ -115,5 +127,22 @@ mod tests {
         );
         assert_eq!(condition(&assessment, &[0, 2]), None);
         assert_eq!(condition(&assessment, &[]), None);
+    }
+
+    #[test]
+    fn a_path_that_no_fix_cuts_alone_falls_with_the_whole_set() {
+        let mut assessment = fixture::vulnerable();
+        for fix in &mut assessment.fixes {
+            fix.cuts.clear();
+        }
+        assert_eq!(
+            condition(&assessment, &[0]).as_deref(),
+            Some(":root:has(#x0:checked):has(#x1:checked)")
+        );
+        assert_eq!(
+            condition(&assessment, &[1]),
+            None,
+            "the set does not cut tentative paths"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! edges between them, with room for the words. `picture` draws it.
 
 use super::layout::{Layout, layout};
-use cofferdam_assess::{Assessment, Fix, Path, Step};
+use cofferdam_assess::{Assessment, Fix, Path, Side, Step};
 use cofferdam_finding::{Confidence, State};
 
 /// More paths than these make a picture that nobody reads; the cheapest are drawn.
@@ -74,11 +74,17 @@ fn shown(assessment: &Assessment) -> Vec<(usize, &Path)> {
 /// Whether `fix` takes away what `step` needs.
 fn cuts(fix: &Fix, step: &Step) -> bool {
     let mends = step.finding.as_ref().is_some_and(|named| {
-        fix.findings
-            .iter()
-            .any(|mended| mended.fingerprint == named.fingerprint)
+        fix.side == Side::Api
+            && fix
+                .findings
+                .iter()
+                .any(|mended| mended.fingerprint == named.fingerprint)
     });
-    mends || step.facts.iter().any(|fact| fix.conditions.contains(fact))
+    let here = match (&fix.container, &step.container) {
+        (Some(fix), Some(step)) => fix == step,
+        _ => true,
+    };
+    mends || here && step.facts.iter().any(|fact| fix.conditions.contains(fact))
 }
 
 impl Graph {

@@ -41,6 +41,7 @@ pub(super) fn section(assessment: &Assessment, graph: Option<&Graph>) -> Markup 
 }
 
 fn fixes(assessment: &Assessment, to_host: usize) -> Markup {
+    let (cut, left) = assessment.cut_and_left();
     html! {
         @if assessment.fixes.is_empty() {
             @if to_host > 0 { p { "No known fix cuts every path to the host." } }
@@ -51,18 +52,27 @@ fn fixes(assessment: &Assessment, to_host: usize) -> Markup {
                         1 => "One fix cuts ".to_owned(),
                         number => format!("{number} fixes cut "),
                     })
-                    (match to_host {
+                    (match cut {
                         1 => "the path".to_owned(),
                         2 => "both paths".to_owned(),
                         number => format!("all {number} paths"),
                     })
+                    @if left > 0 {
+                        " to the host that " (if cut == 1 { "is" } else { "are" }) " at least firm"
+                    }
                 }
                 p .small.screen { "Choose a fix to see which paths fall with it." }
                 @for (index, fix) in assessment.fixes.iter().enumerate() {
                     (choice(assessment, index, fix))
                 }
+                @if left > 0 {
+                    p .small { (count(left, "tentative path")) " to the host would be left." }
+                }
                 p .open.small.screen role="status" { "A path to the host is open." }
-                p .closed.screen role="status" { "No path to the host is left." }
+                p .closed.screen role="status" {
+                    @if left > 0 { "No path to the host that is at least firm is left." }
+                    @else { "No path to the host is left." }
+                }
             }
         }
     }

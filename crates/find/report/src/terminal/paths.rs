@@ -220,7 +220,7 @@ fn others(page: &mut Page, assessment: &Assessment, options: &TerminalOptions) {
 
 pub(super) fn fixes(page: &mut Page, assessment: &Assessment) {
     let fixes = &assessment.fixes;
-    let all = assessment.paths_to_host().count();
+    let (all, left) = assessment.cut_and_left();
     if fixes.is_empty() {
         if all > 0 {
             page.heading("NO KNOWN FIX CUTS EVERY PATH TO THE HOST", "");
@@ -244,8 +244,14 @@ pub(super) fn fixes(page: &mut Page, assessment: &Assessment) {
         2 => "BOTH PATHS".to_owned(),
         all => format!("ALL {} PATHS", number(all)),
     };
+    let firm = if left > 0 { " THAT IS FIRM" } else { "" };
+    let firm = if all > 1 {
+        firm.replace(" IS ", " ARE ")
+    } else {
+        firm.to_owned()
+    };
     page.heading(
-        &format!("{} {noun} {verb} {paths}", number(fixes.len())),
+        &format!("{} {noun} {verb} {paths}{firm}", number(fixes.len())),
         "",
     );
     for fix in fixes {
@@ -264,6 +270,9 @@ pub(super) fn fixes(page: &mut Page, assessment: &Assessment) {
             right: &format!("cuts {}", fix.cuts.len()),
             ..Row::default()
         });
+    }
+    if left > 0 {
+        page.text(5, &format!("{} not cut", count(left, "tentative path")));
     }
     let mut checks: Vec<&str> = Vec::new();
     for named in fixes.iter().flat_map(|fix| &fix.findings) {
