@@ -181,8 +181,10 @@ pub(crate) struct Runner<'a> {
 enum Ready {
     /// There are none.
     Plain,
-    /// Each has a value that was seen, or that the description gives.
-    Known,
+    /// Each has a value that was seen.
+    Seen,
+    /// Some have only a value that the description gives, which seldom exists.
+    Given,
     /// Some have nothing but a guess.
     Guess,
 }
@@ -198,7 +200,7 @@ impl Runner<'_> {
             .filter(allowed)
             .partition(|op| op.is_safe() && !op.destructive);
         self.safe_rounds(&safe, Ready::Plain, &done).await?;
-        self.safe_rounds(&safe, Ready::Known, &done).await?;
+        self.safe_rounds(&safe, Ready::Seen, &done).await?;
         let (last, middle): (Vec<&Operation>, Vec<&Operation>) = unsafe_
             .into_iter()
             .partition(|operation| operation.destructive);
@@ -207,7 +209,8 @@ impl Runner<'_> {
         }
         // What was made may be what other operations are about.
         self.refresh_lists(&safe).await?;
-        self.safe_rounds(&safe, Ready::Known, &done).await?;
+        self.safe_rounds(&safe, Ready::Seen, &done).await?;
+        self.safe_rounds(&safe, Ready::Given, &done).await?;
         self.safe_rounds(&safe, Ready::Guess, &done).await?;
         for operation in last {
             self.one(operation, &done).await?;
@@ -277,13 +280,18 @@ impl Runner<'_> {
             .iter()
             .filter(|param| param.place == ParamIn::Path)
         {
-            let known = (0..=self.options.identities.len()).any(|who| {
+            let seen = (0..=self.options.identities.len()).any(|who| {
                 !self
                     .baselines
                     .harvest(who, operation, &param.name)
                     .is_empty()
-            }) || Samples::new(&self.options.base).param(param).is_some();
-            ready = ready.max(if known { Ready::Known } else { Ready::Guess });
+            });
+            let given = || Samples::new(&self.options.base).param(param).is_some();
+            ready = ready.max(match (seen, seen || given()) {
+                (true, _) => Ready::Seen,
+                (false, true) => Ready::Given,
+                (false, false) => Ready::Guess,
+            });
         }
         ready
     }
@@ -346,6 +354,9 @@ impl Runner<'_> {
     }
 
     fn made(&self, operation: &Operation, exchange: &Exchange, auth: Auth) {
+        if operation.is_safe() || is_prompt(operation) {
+            return;
+        }
         let known = |delete: &Operation, name: &str, value: &str| {
             (0..=self.options.identities.len()).any(|who| {
                 let seen = self.baselines.harvest(who, delete, name);

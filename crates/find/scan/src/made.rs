@@ -25,7 +25,7 @@ struct Object {
 }
 
 impl Made {
-    /// Takes note of the answer to an unsafe request of the baseline. `known` says whether an
+    /// Takes note of the answer to a state-changing request of the baseline. `known` says whether an
     /// identifier was seen before: only what is new was made.
     pub(crate) fn take(
         &self,
@@ -35,7 +35,7 @@ impl Made {
         exchange: &Exchange,
         known: impl Fn(&Operation, &str, &str) -> bool,
     ) {
-        if operation.is_safe() || !oracle::welcome(exchange) {
+        if !oracle::welcome(exchange) {
             return;
         }
         lock(&self.changed)
@@ -45,7 +45,13 @@ impl Made {
         let Some(answer) = exchange.json().filter(|_| operation.method == Method::POST) else {
             return;
         };
-        let folder = format!("{}/", operation.path.trim_end_matches('/'));
+        let path = operation.path.trim_end_matches('/');
+        // `POST /x/create`, as the Docker Engine API has it.
+        let path = ["/create", "/new", "/add"]
+            .iter()
+            .find_map(|ending| path.strip_suffix(ending))
+            .unwrap_or(path);
+        let folder = format!("{path}/");
         for delete in operations
             .iter()
             .filter(|other| other.method == Method::DELETE)
@@ -98,17 +104,19 @@ impl Made {
         }
     }
 
-    /// What is left, in sentences.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        lock(&self.changed)
+    /// What is left, as a sentence.
+    pub(crate) fn note(&self) -> Option<String> {
+        let changed = lock(&self.changed);
+        let listed: Vec<String> = changed
             .iter()
-            .map(|(operation, who)| {
-                format!(
-                    "the baseline may have changed state with {operation} as {}",
-                    who.join(", ")
-                )
-            })
-            .collect()
+            .map(|(operation, who)| format!("{operation} as {}", who.join(", ")))
+            .collect();
+        (!listed.is_empty()).then(|| {
+            format!(
+                "the baseline may have changed state with {}",
+                listed.join("; ")
+            )
+        })
     }
 }
 

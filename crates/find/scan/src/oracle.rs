@@ -131,15 +131,15 @@ pub(crate) fn classify(
             .map(|(who, _)| *who)
             .collect();
     }
-    let first = &views[0].1;
     if let_in.is_empty() {
-        return unknown(
-            if views.iter().all(|(_, view)| view.status == open.status) {
-                format!("answered {} to everyone", open.status)
-            } else {
-                format!("answered {} to a valid token", first.status)
-            },
-        );
+        let telling = views
+            .iter()
+            .map(|(_, view)| view.status)
+            .find(|status| *status != open.status);
+        return unknown(match telling {
+            Some(status) => format!("answered {status} to a valid token"),
+            None => format!("answered {} to everyone", open.status),
+        });
     }
     let same_as_valid = |view: &View<'_>| {
         views

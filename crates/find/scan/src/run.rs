@@ -4,7 +4,7 @@ use crate::baseline::Runner;
 use crate::client::{Client, lock};
 use crate::redact::Redactor;
 use crate::{
-    Check, Context, Event, Exchange, Halt, Level, Operation, Outcome, Phase, Protection,
+    Baseline, Check, Context, Event, Exchange, Halt, Level, Operation, Outcome, Phase, Protection,
     ScanOptions, Secret, Source, checks, inventory, oracle,
 };
 use cofferdam_finding::{Confidence, Control, ControlStatus, Facts, Finding, Place};
@@ -305,7 +305,7 @@ fn conclude(
     );
     if let Some(baselines) = cx.baselines() {
         baselines.close(cx.operations(), &cx.options, &ended);
-        for note in baselines.made.notes() {
+        if let Some(note) = baselines.made.note() {
             cx.note(note);
         }
     }
@@ -419,22 +419,7 @@ fn coverage(cx: &Context, operation: &Operation) -> Coverage {
         .chain([&baseline.anonymous])
         .flatten()
         .any(|exchange| oracle::welcome(exchange));
-    let missed = (!covered).then(|| match &baseline.protection {
-        Protection::Unknown(reason) => reason.clone(),
-        _ => baseline
-            .valid
-            .iter()
-            .chain([&baseline.anonymous])
-            .flatten()
-            .next()
-            .map_or_else(
-                || "not sent".to_owned(),
-                |exchange| match &exchange.outcome {
-                    Ok(response) => format!("answered {}", response.status),
-                    Err(failure) => failure.to_string(),
-                },
-            ),
-    });
+    let missed = (!covered).then(|| missed(cx, baseline));
     let source = match &operation.source {
         Source::OpenApi {
             file: Some(file),
@@ -448,6 +433,39 @@ fn coverage(cx: &Context, operation: &Operation) -> Coverage {
         reached,
         covered,
         missed,
+    }
+}
+
+/// Why an operation did not answer as meant: the answer that came nearest to it.
+fn missed(cx: &Context, baseline: &Baseline) -> String {
+    let names = cx
+        .identities()
+        .iter()
+        .map(|identity| identity.name.as_str());
+    let answers = names
+        .zip(&baseline.valid)
+        .chain([("no token", &baseline.anonymous)]);
+    let nearest = answers
+        .filter_map(|(who, exchange)| Some((who, exchange.as_ref()?)))
+        // Forbidden or not found is further than *who are you*.
+        .min_by_key(|(_, exchange)| match exchange.status() {
+            Some(401) => 2,
+            Some(_) => 0,
+            None => 1,
+        });
+    match (nearest, &baseline.protection) {
+        (Some((who, exchange)), _) => match &exchange.outcome {
+            Ok(response) if response.status < 400 => {
+                format!(
+                    "answered {} to {who}, and said that it failed",
+                    response.status
+                )
+            }
+            Ok(response) => format!("answered {} to {who}", response.status),
+            Err(failure) => failure.to_string(),
+        },
+        (None, Protection::Unknown(reason)) => reason.clone(),
+        (None, _) => "not sent".to_owned(),
     }
 }
 

@@ -168,11 +168,10 @@ impl Samples {
             return text;
         }
         match Target::parse_url(&text) {
-            // A name without a point is a neighbour's, such as a registry beside the service.
             Ok((to, _))
                 if to.is_loopback()
                     || to.host() == self.target.host()
-                    || !to.host().contains(['.', ':']) =>
+                    || is_nobody_outside(to.host()) =>
             {
                 text
             }
@@ -191,6 +190,23 @@ impl Samples {
             other => other,
         }
     }
+}
+
+/// Whether a host name can only be a neighbour's of the service, such as a registry beside it: one
+/// without a point, or one below a name that the public DNS will never have (RFC 6761, RFC 6762,
+/// RFC 8375, and ICANN's resolution of 2024 about `internal`).
+fn is_nobody_outside(host: &str) -> bool {
+    const RESERVED: [&str; 8] = [
+        ".internal",
+        ".local",
+        ".localhost",
+        ".test",
+        ".invalid",
+        ".example",
+        ".lan",
+        ".home.arpa",
+    ];
+    !host.contains(['.', ':']) || RESERVED.iter().any(|ending| host.ends_with(ending))
 }
 
 /// `name=value&…`, percent-encoded.
@@ -368,6 +384,8 @@ mod tests {
             (" HTTP://1.2.3.4/", own),
             ("http://registry:5000/v2/", "http://registry:5000/v2/"),
             ("http://127.0.0.1:1/x", "http://127.0.0.1:1/x"),
+            ("http://hooks.internal/x", "http://hooks.internal/x"),
+            ("http://hooks.internal.example.com/x", own),
             ("http://a@b/", own),
         ] {
             let value = samples.param(&param("url", Value::Null, Some(json!(given))));
