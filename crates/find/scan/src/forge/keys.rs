@@ -10,6 +10,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OnceCell;
@@ -31,6 +32,16 @@ pub(crate) struct Forge {
     unsigned: PerOperation<bool>,
     controls: PerOperation<Arc<Result<Control, String>>>,
     fresh: Mutex<BTreeMap<String, Option<Arc<SigningKey>>>>,
+}
+
+/// Tells the search for a secret that nobody waits for it any more.
+#[derive(Default)]
+struct Left(Arc<AtomicBool>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What is asked of each operation once, however many checks want to know at the same time.
@@ -212,8 +223,13 @@ impl Forge {
                     .clone();
                 let names = self.own_names(cx);
                 let deadline = Instant::now() + GUESSING;
+                // Set when this future is dropped, as it is when the scan is interrupted: a runtime
+                // that ends waits for its blocking tasks.
+                let left = Left::default();
+                let gone = Arc::clone(&left.0);
+                let enough = move || gone.load(Ordering::Relaxed) || Instant::now() >= deadline;
                 // Computing for seconds would hold up every other task of the runtime.
-                tokio::task::spawn_blocking(move || guess(token.reveal(), &names, deadline))
+                tokio::task::spawn_blocking(move || guess(token.reveal(), &names, enough))
                     .await
                     .ok()
                     .flatten()

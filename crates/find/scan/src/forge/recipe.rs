@@ -24,6 +24,8 @@ enum How {
     Kept,
     /// The signature of the original with bits of it turned over.
     Flipped,
+    /// As many zero bytes as the original's has.
+    Zeros,
     /// Nothing after the second dot.
     Empty,
     /// No second dot either.
@@ -61,6 +63,12 @@ impl Recipe {
     /// Changed claims under a signature that is none: the verifier does not look at it at all.
     pub(crate) fn broken_signature() -> Self {
         Self::new("signature changed", How::Flipped)
+    }
+
+    /// A signature of zeros, which an ECDSA verifier accepts that does not look whether its two
+    /// numbers lie in their range (CVE-2022-21449).
+    pub(crate) fn zeros() -> Self {
+        Self::new("a signature of zeros", How::Zeros)
     }
 
     /// No signature (RFC 7515, section 7.1, demands three parts): an empty third part, then none.
@@ -128,6 +136,10 @@ impl Recipe {
                 *bytes.get_mut(middle)? ^= 0x55;
                 format!("{input}.{}", URL_SAFE_NO_PAD.encode(bytes))
             }
+            How::Zeros => {
+                let length = URL_SAFE_NO_PAD.decode(original).ok()?.len();
+                format!("{input}.{}", URL_SAFE_NO_PAD.encode(vec![0; length]))
+            }
             How::Empty => format!("{input}."),
             How::Dropped => input,
             How::Unsigned { alg, tail } => {
@@ -169,6 +181,7 @@ mod tests {
         let mut all = vec![
             (Recipe::tampered(), None),
             (Recipe::broken_signature(), None),
+            (Recipe::zeros(), None),
             (Recipe::signed("wrong key", Arc::clone(key)), None),
         ];
         all.extend(Recipe::unsigned().map(|recipe| (recipe, None)));

@@ -116,7 +116,8 @@ async fn try_one<'a>(
         return Ok((Answered::Unclear("it gave no error".to_owned()), false));
     }
     for (exchange, who, live) in &errors {
-        let Some(token) = presented(exchange).filter(|token| repeats(exchange, token)) else {
+        let Some(token) = presented(cx, exchange, *who).filter(|token| repeats(exchange, token))
+        else {
             continue;
         };
         let shows = if *live {
@@ -152,25 +153,20 @@ async fn provoked(
     }
 }
 
-/// The token that a request carried: the longest word of its header fields that can be one.
-fn presented(exchange: &Exchange) -> Option<String> {
-    exchange
+/// The token that a request carried, in the place where this identity puts its own.
+fn presented(cx: &Context, exchange: &Exchange, who: usize) -> Option<String> {
+    let template = &cx.identities().get(who)?.template;
+    // The template around a character that no field value has.
+    let around = template.value("\0");
+    let (before, after) = around.split_once('\0')?;
+    let (_, value) = exchange
         .sent
         .headers
         .iter()
-        .filter(|(name, _)| {
-            !matches!(
-                name.as_str(),
-                "host" | "user-agent" | "accept" | "content-type"
-            )
-        })
-        .flat_map(|(_, value)| {
-            String::from_utf8_lossy(value)
-                .split_ascii_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
-        .max_by_key(String::len)
+        .find(|(name, _)| name == template.name())?;
+    let value = String::from_utf8_lossy(value);
+    let token = value.strip_prefix(before)?.strip_suffix(after)?;
+    Some(token.to_owned())
 }
 
 #[cfg(test)]

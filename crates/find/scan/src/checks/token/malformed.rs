@@ -24,8 +24,9 @@
 //! - CWE-287 Improper Authentication
 //! - OWASP API2:2023 Broken Authentication
 
+use crate::forge::{Answered, Drive, Hit};
 use crate::{Auth, Context, Halt, Operation, Outcome, Protection};
-use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Severity, State};
+use cofferdam_finding::{Confidence, Meta, Severity, State};
 
 pub(crate) static META: Meta = Meta {
     id: "token.malformed",
@@ -42,88 +43,67 @@ pub(crate) static META: Meta = Meta {
 };
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
-    let candidates = cx.operations().iter().filter(|operation| {
-        cx.may_send(operation)
-            && matches!(
-                cx.baseline(operation).protection,
-                Protection::Protected(_) | Protection::AnyToken(_)
-            )
-    });
-    let results = cx
-        .each(candidates, |operation| try_one(cx, operation))
+    let operations: Vec<&Operation> = cx
+        .operations()
+        .iter()
+        .filter(|operation| cx.may_send(operation) && !cx.baseline(operation).accepted().is_empty())
+        .collect();
+    let answers = cx
+        .each(operations, |operation| try_one(cx, operation))
         .await?;
-
-    let mut tried = 0;
-    let mut places = Vec::new();
-    let mut evidence = Vec::new();
-    for (operation, pieces) in results {
-        tried += 1;
-        if !pieces.is_empty() {
-            places.push(cx.place(operation));
-            evidence.extend(pieces);
-        }
-    }
-    if !places.is_empty() {
-        let count = places.len();
-        // One cause, however many operations share the verifier: the first three prove it.
-        evidence.truncate(9);
-        cx.report(
-            Finding::new(&META, places, evidence)
-                .described(format!(
-                    "{count} operation{} refuse a request without a token and accept one with a \
-                     value that no issuer made",
-                    if count == 1 { "" } else { "s" }
-                ))
-                .from(State::Outside)
-                .grants([State::ForgedIdentity]),
-        );
-    }
-    if tried == 0 {
-        return Ok(Outcome::untested(
-            "no operation refuses a missing token and accepts a valid one",
-        ));
-    }
-    Ok(Outcome::tried(tried))
+    let drive = Drive {
+        meta: &META,
+        does: [
+            "operation refuses a request without a token and accepts one with a value that no \
+             issuer made",
+            "operations refuse a request without a token and accept one with a value that no \
+             issuer made",
+        ],
+        none: "no operation refuses a missing token and accepts a valid one".to_owned(),
+    };
+    Ok(drive.sum_up(cx, answers, |finding, _| {
+        finding.from(State::Outside).grants([State::ForgedIdentity])
+    }))
 }
 
-/// The pieces of evidence that show `operation` accepting a malformed token; none when it refuses
-/// them all.
-async fn try_one<'a>(
-    cx: &'a Context,
-    operation: &'a Operation,
-) -> Result<(&'a Operation, Vec<Evidence>), Halt> {
+async fn try_one<'a>(cx: &'a Context, operation: &'a Operation) -> Result<Answered<'a>, Halt> {
     let baseline = cx.baseline(operation);
+    let Some(who) = baseline.accepted().first().copied() else {
+        return Ok(Answered::Unclear("nobody was let in".to_owned()));
+    };
+    let accepted = match &baseline.protection {
+        Protection::AnyToken(_) => baseline.garbage.as_ref().map(|garbage| {
+            cx.evidence(
+                "random characters in place of a token are accepted",
+                garbage,
+            )
+        }),
+        _ => cx
+            .forge()
+            .malformed(cx, operation, who)
+            .await?
+            .map(|malformed| {
+                let shows = format!("{} in place of a token is accepted", malformed.label);
+                cx.evidence(shows, &malformed.exchange)
+            }),
+    };
+    let Some(accepted) = accepted else {
+        return Ok(Answered::Refused);
+    };
+    // A public operation that had a bad moment when it was asked without a token looks the same.
+    if let Some(request) = cx.request(operation, who) {
+        let again = cx.send_fresh(request.with_auth(Auth::None)).await?;
+        if cx.welcome(&again) {
+            let reason = "a request without a token was refused before and is not any more";
+            return Ok(Answered::Unclear(reason.to_owned()));
+        }
+    }
     let mut pieces = Vec::new();
     if let Some(exchange) = &baseline.anonymous {
         pieces.push(cx.evidence("a request without a token is refused", exchange));
     }
-    if let Protection::AnyToken(_) = baseline.protection {
-        // A public operation that had a bad moment when it was asked without a token looks the same.
-        if let Some(request) = baseline
-            .accepted()
-            .first()
-            .and_then(|who| cx.request(operation, *who))
-        {
-            let again = cx.send_fresh(request.with_auth(Auth::None)).await?;
-            if cx.welcome(&again) {
-                return Ok((operation, Vec::new()));
-            }
-        }
-        if let Some(exchange) = &baseline.garbage {
-            let shows = "random characters in place of a token are accepted";
-            pieces.push(cx.evidence(shows, exchange));
-        }
-        return Ok((operation, pieces));
-    }
-    let Some(who) = baseline.accepted().first() else {
-        return Ok((operation, Vec::new()));
-    };
-    let Some(malformed) = cx.forge().malformed(cx, operation, *who).await? else {
-        return Ok((operation, Vec::new()));
-    };
-    let shows = format!("{} in place of a token is accepted", malformed.label);
-    pieces.push(cx.evidence(shows, &malformed.exchange));
-    Ok((operation, pieces))
+    pieces.push(accepted);
+    Ok(Answered::Accepted(Hit::new(cx, operation, who, pieces)))
 }
 
 #[cfg(test)]

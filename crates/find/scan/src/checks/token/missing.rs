@@ -44,8 +44,8 @@ pub(crate) static META: Meta = Meta {
     attack: &["T1190"],
 };
 
-/// Last parts of paths that are public in most services, whatever a description's default says.
-const PUBLIC: [&str; 34] = [
+/// Last parts of paths that are public in every service, whatever a description's default says.
+const PUBLIC: [&str; 27] = [
     "health",
     "healthz",
     "healthcheck",
@@ -55,10 +55,6 @@ const PUBLIC: [&str; 34] = [
     "ready",
     "readyz",
     "readiness",
-    "ping",
-    "status",
-    "version",
-    "metrics",
     "docs",
     "doc",
     "redoc",
@@ -77,9 +73,10 @@ const PUBLIC: [&str; 34] = [
     "robots.txt",
     "favicon.ico",
     "jwks.json",
-    "jwks",
-    "token",
-    "about",
+];
+/// Last parts of paths that are public in many services: reported only where a bad token is refused.
+const OFTEN_PUBLIC: [&str; 7] = [
+    "metrics", "status", "version", "about", "ping", "token", "jwks",
 ];
 
 pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
@@ -92,9 +89,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     let mut found: Vec<(Confidence, &Operation)> = Vec::new();
     for operation in cx.operations() {
         let baseline = cx.baseline(operation);
-        // A harmless name excuses only what seems to reach nothing.
-        let excused = operation.reach.is_empty() && is_public(&operation.path);
-        if operation.method == hyper::Method::OPTIONS || excused {
+        if operation.method == hyper::Method::OPTIONS || is_excused(cx, operation) {
             continue;
         }
         match (&baseline.protection, operation.security.declared) {
@@ -142,10 +137,7 @@ fn judge(cx: &Context, operation: &Operation, declared: Option<bool>) -> Option<
     if declared == Some(false) || !cx.welcome(anonymous) {
         return None;
     }
-    let refuses_bad = baseline.garbage.as_ref().is_some_and(|garbage| {
-        matches!(garbage.status(), Some(400 | 401 | 403))
-            || (garbage.status() == Some(200) && !cx.welcome(garbage))
-    });
+    let refuses_bad = refuses_bad(cx, operation);
     let reaches = [Reach::Runtime, Reach::Process, Reach::Admin]
         .iter()
         .any(|reach| operation.reaches(*reach));
@@ -221,19 +213,39 @@ fn report(cx: &Context, confidence: Confidence, operations: &[&Operation]) {
     );
 }
 
-fn is_public(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    parts.is_empty()
-        || parts.contains(&".well-known")
-        || parts
-            .last()
-            .is_some_and(|last| PUBLIC.contains(&last.to_lowercase().as_str()))
-        || parts.iter().any(|part| {
-            matches!(
-                *part,
-                "health" | "docs" | "swagger-ui" | "static" | "assets"
-            )
+/// Whether an operation answers a bad token as one answers who is not let in.
+fn refuses_bad(cx: &Context, operation: &Operation) -> bool {
+    cx.baseline(operation)
+        .garbage
+        .as_ref()
+        .is_some_and(|garbage| {
+            matches!(garbage.status(), Some(400 | 401 | 403))
+                || (garbage.status() == Some(200) && !cx.welcome(garbage))
         })
+}
+
+/// Whether its name excuses an open operation. It excuses only what seems to reach nothing.
+fn is_excused(cx: &Context, operation: &Operation) -> bool {
+    let parts: Vec<String> = operation
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    let Some(last) = parts.last().map(String::as_str) else {
+        return true;
+    };
+    let below = [
+        "health",
+        "docs",
+        "swagger-ui",
+        "static",
+        "assets",
+        ".well-known",
+    ];
+    let public = PUBLIC.contains(&last) || parts.iter().any(|part| below.contains(&part.as_str()));
+    let often = OFTEN_PUBLIC.contains(&last) && !refuses_bad(cx, operation);
+    operation.reach.is_empty() && (public || often)
 }
 
 fn parent(path: &str) -> &str {

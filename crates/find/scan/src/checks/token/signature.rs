@@ -12,7 +12,8 @@
 //! # How it is proved
 //! A claim that means nothing is added to the token of an identity, and the old signature kept; the
 //! token is sent where no token and a garbage one are refused. Then the signature's bytes are
-//! changed, and it is signed with a key that nobody knows. It is reported where such a token is
+//! changed, replaced by zeros where ECDSA is used, and made anew with a key that nobody knows. It is
+//! reported where such a token is
 //! answered like the valid one. When the answer names a subject that exists in the forged token
 //! alone, that is kept as well.
 //!
@@ -23,14 +24,13 @@
 //! # References
 //! - RFC 7515, section 5.2 (message signature validation)
 //! - RFC 8725, section 3.3 (validate all cryptographic operations)
+//! - CVE-2022-21449 (a signature of zeros)
 //! - CWE-347 Improper Verification of Cryptographic Signature
 //! - OWASP API2:2023 Broken Authentication
 
-use crate::forge::signing_key::SigningKey;
 use crate::forge::{Answered, Case, Drive, Recipe};
 use crate::{Context, Halt, Outcome};
 use cofferdam_finding::{Confidence, Meta, Severity, State};
-use std::sync::Arc;
 
 pub(crate) static META: Meta = Meta {
     id: "token.signature",
@@ -70,23 +70,48 @@ async fn try_one<'a>(cx: &'a Context, case: Case<'a>) -> Result<Answered<'a>, Ha
         return Ok(Answered::Subsumed);
     }
     let mut recipes = vec![Recipe::tampered(), Recipe::broken_signature()];
+    if case.token.algorithm().starts_with("ES") {
+        recipes.push(Recipe::zeros());
+    }
     // A key of the same kind under the same `kid`: only the key is wrong.
     if let Some(key) = cx.forge().fresh(case.token.algorithm()) {
-        recipes.push(Recipe::signed(
-            "signed with a key that nobody knows",
-            Arc::<SigningKey>::clone(&key),
-        ));
+        recipes.push(Recipe::signed("signed with a key that nobody knows", key));
     }
     case.try_recipes(cx, &recipes).await
 }
 
 #[cfg(test)]
 pub(crate) fn samples() -> crate::testing::Samples {
-    use crate::forge::testing::{claims_of, notes, refused, whoami};
+    use crate::Identity;
+    use crate::forge::testing::{TestIssuer, claims_of, notes, refused, whoami};
     use crate::testing::{Request, Sample, Samples, api, verify};
     use serde_json::json;
+    use std::sync::Arc;
 
     let description = || api(json!({ "/notes": { "get": {} }, "/whoami": { "get": {} } }));
+    // A service whose verifier lets r = s = 0 pass.
+    let zeros = || {
+        let issuer = Arc::new(TestIssuer::new("ES256"));
+        let known = Arc::clone(&issuer);
+        Sample::new(
+            "zeros",
+            api(json!({ "/notes": { "get": {} } })),
+            move |request: &Request| {
+                let token = request.bearer().unwrap_or_default();
+                let zeros = token.ends_with(&format!(".{}", "A".repeat(86)));
+                match known
+                    .verify(token)
+                    .or(zeros.then(|| claims_of(token)).flatten())
+                {
+                    Some(_) => notes(),
+                    None => refused(),
+                }
+            },
+        )
+        .options(move |options| {
+            options.identities = vec![Identity::new("alice", issuer.token_of("alice"))];
+        })
+    };
     Samples::new()
         .flawed(
             Sample::new(

@@ -11,7 +11,7 @@
 //! Thirty random tokens of the form of a real one are sent one after the other; or, with `--active`,
 //! thirty logins as a user that does not exist. It is reported where none is answered 429 or 503,
 //! with `Retry-After` or a rate-limit field, by a closed connection, by another refusal than the
-//! first, or more and more slowly. Where tokens are signed, or hold 80 bits and more, and there is
+//! first, or more and more slowly. Where tokens are signed, or hold 64 bits and more, and there is
 //! no login, guessing is hopeless without any throttle, and nothing is sent.
 //!
 //! # How to fix
@@ -25,7 +25,7 @@
 
 use super::guessable::{holders, lookalike, opaque_places};
 use crate::forge::ask::auth;
-use crate::forge::opaque::{HOPELESS_BITS, estimate};
+use crate::forge::opaque::{ENOUGH_BITS, estimate};
 use crate::forge::{Answered, Drive, Hit};
 use crate::{Auth, Context, Exchange, Halt, Operation, Outcome, Request};
 use cofferdam_finding::{Confidence, Meta, Severity};
@@ -60,7 +60,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
         .map(|identity| (identity.name.as_str(), identity.token.reveal()))
         .collect();
     match places.first() {
-        Some((operation, who)) if estimate(&tokens).bits < HOPELESS_BITS => {
+        Some((operation, who)) if estimate(&tokens).bits < ENOUGH_BITS => {
             answers.push(tokens_without_end(cx, operation, *who).await?);
         }
         Some(_) => reasons.push("the tokens are too long to be guessed"),
