@@ -1,0 +1,187 @@
+//! The log's one writer: appends, many to a flush, and publishes.
+
+mod tree;
+mod writer;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::error::Error;
+use crate::note::SigningKey;
+use crate::record::Record;
+pub(crate) use writer::CHECKPOINT;
+use writer::{Command, Done, Writer};
+
+/// How a log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long after an append the tiles and the checkpoint are published at most.
+    pub publish_every: Duration,
+    /// Records that may wait for the disk. Each is at most [`MAX_ENTRY`](crate::MAX_ENTRY) bytes.
+    pub queue: usize,
+}
+
+/// A log that is open for writing, by this process alone. Dropping it publishes what there is.
+///
+/// Appends from any number of threads share a flush: while one is on its way to the disk, the
+/// others gather for the next.
+#[derive(Debug)]
+pub struct Log {
+    sender: Option<SyncSender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was found when a log was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Entries in it, the one about the recovery included.
+    pub size: u64,
+    /// Bytes of an unfinished write that were cut off; nothing in them had been acknowledged.
+    pub torn: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            publish_every: Duration::from_secs(1),
+            queue: 4096,
+        }
+    }
+}
+
+impl Log {
+    /// Opens the log in `dir`, or begins one.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where another process writes it; [`Error::Corrupt`] where it does not fit
+    /// its own signatures, was cut back behind its published checkpoint, or has another key;
+    /// [`Error::Io`].
+    pub fn open(dir: &Path, key: SigningKey, options: Options) -> Result<(Self, Opened), Error> {
+        make_private(dir)?;
+        let lock = lock(dir)?;
+        let (mut writer, opened) = Writer::open(dir, key, lock)?;
+        let (sender, commands) = sync_channel(options.queue.max(1));
+        let thread = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run(&commands, options.publish_every))
+            .map_err(Error::io("start the writer of", dir))?;
+        Ok((
+            Self {
+                sender: Some(sender),
+                thread: Some(thread),
+            },
+            opened,
+        ))
+    }
+
+    /// Appends a record and waits until it is on disk; answers its index.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Io`] where the disk is full, [`Error::Stopped`]. After an error
+    /// the record is not in the log.
+    pub fn append(&self, record: &Record) -> Result<u64, Error> {
+        let (sender, receiver) = sync_channel(1);
+        let done: Done = Box::new(move |result| {
+            // The caller waits below; nobody else can have dropped the receiver.
+            let _ = sender.send(result);
+        });
+        self.send(Command::Append {
+            entry: record.encode()?,
+            done,
+        })?;
+        receiver.recv().map_err(|_| Error::Stopped)?
+    }
+
+    /// Appends a record without waiting: `done` hears its index, or why it is not in the log, from
+    /// the writer's thread, and must not block it.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`]; [`Error::Busy`] where the queue is full; [`Error::Stopped`]. Then `done`
+    /// is never called.
+    pub fn submit(
+        &self,
+        record: &Record,
+        done: impl FnOnce(Result<u64, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let command = Command::Append {
+            entry: record.encode()?,
+            done: Box::new(done),
+        };
+        let sender = self.sender.as_ref().ok_or(Error::Stopped)?;
+        sender.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy,
+            TrySendError::Disconnected(_) => Error::Stopped,
+        })
+    }
+
+    /// Publishes the tiles and the checkpoint of all that has been appended, and answers it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`].
+    pub fn publish(&self) -> Result<SignedCheckpoint, Error> {
+        let (sender, receiver) = sync_channel(1);
+        self.send(Command::Publish { reply: sender })?;
+        receiver.recv().map_err(|_| Error::Stopped)?
+    }
+
+    /// Moves entries below `first` away: into the directory `into`, or for good. Their hashes stay,
+    /// so there is no gap in the proof, and a record says what was moved before it is. Entries move
+    /// in bundles of 256; answers the first index that is still here.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Stopped`]. After an error some may have been moved; ask again.
+    pub fn rotate(&self, first: u64, into: Option<&Path>) -> Result<u64, Error> {
+        let (sender, receiver) = sync_channel(1);
+        let into = into.map(Path::to_owned);
+        self.send(Command::Rotate {
+            first,
+            into,
+            reply: sender,
+        })?;
+        receiver.recv().map_err(|_| Error::Stopped)?
+    }
+
+    fn send(&self, command: Command) -> Result<(), Error> {
+        let sender = self.sender.as_ref().ok_or(Error::Stopped)?;
+        sender.send(command).map_err(|_| Error::Stopped)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Makes the directory for its owner alone: records say who did what.
+fn make_private(dir: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(Error::io("make the directory", dir))
+}
+
+fn lock(dir: &Path) -> Result<File, Error> {
+    let path: PathBuf = dir.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}

@@ -1,0 +1,386 @@
+//! Verifying a whole log: every entry against its hash, every hash against the tiles, the tree
+//! against every signed checkpoint there is, and against one that was kept elsewhere.
+//!
+//! It reads one bundle at a time, so its memory does not grow with the log.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::disk;
+use crate::error::Error;
+use crate::journal::{self, Contents};
+use crate::log::CHECKPOINT;
+use crate::merkle::{Edge, Hash, leaf_hash, root_of};
+use crate::note::VerifyingKey;
+use crate::record::{Event, Record};
+use crate::tile::{self, LEVELS, WIDTH};
+
+/// Faults that a report names; what is beyond them is counted.
+const MAX_FAULTS: usize = 20;
+
+/// What a verification found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Report {
+    /// Entries in the log.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Hash,
+    /// Entries that were moved away with a record that says so; only their hashes were checked.
+    pub moved: u64,
+    /// The size of the published checkpoint.
+    pub published: Option<u64>,
+    /// Signed checkpoints that were checked against the tree.
+    pub checkpoints: u64,
+    /// Bytes of a write that is under way or was never finished.
+    pub torn: u64,
+    /// What is wrong, the first twenty of it.
+    pub faults: Vec<Fault>,
+    /// How much is wrong.
+    pub fault_count: u64,
+}
+
+/// One thing that is wrong with a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The entry, where one can be named.
+    pub index: Option<u64>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.fault_count == 0
+    }
+}
+
+/// Verifies the log in `dir`, which is of `key`. `against` is the note of a checkpoint that was kept
+/// elsewhere: with it, a log that was cut back or rewritten with its own key shows too.
+///
+/// The log may be written meanwhile.
+///
+/// # Errors
+/// [`Error::Io`] where a file cannot be read; [`Error::Malformed`] or [`Error::Signature`] where
+/// `against` itself does not open. What is wrong with the log is in the report.
+pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<Report, Error> {
+    let kept = against
+        .map(|note| SignedCheckpoint::open(note, key))
+        .transpose()?;
+    // The checkpoint is read before the journal, so that the journal is never behind it.
+    let published = disk::read_if_there(&dir.join(CHECKPOINT))?;
+    let journal = disk::read_if_there(&dir.join(journal::FILE))?;
+
+    let mut check = Check::new(dir);
+    let contents = match journal.as_deref().map(journal::read) {
+        Some(Ok(contents)) => Some(contents),
+        Some(Err(error)) => {
+            check.fault(None, error.to_string());
+            None
+        }
+        None => {
+            check.fault(None, "the journal is missing".to_owned());
+            None
+        }
+    };
+    if let Some(kept) = &kept {
+        check.mark("the kept checkpoint", kept);
+    }
+    if let Some(note) = published {
+        match open(&note, key) {
+            Ok(signed) => {
+                check.report.published = Some(signed.checkpoint.size);
+                check.mark("the published checkpoint", &signed);
+            }
+            Err(error) => check.fault(None, format!("the published checkpoint: {error}")),
+        }
+    }
+    if let Some(contents) = &contents {
+        match SignedCheckpoint::open(&contents.base_note, key) {
+            Ok(signed) => check.mark("the checkpoint at the head of the journal", &signed),
+            Err(error) => check.fault(None, format!("the head of the journal: {error}")),
+        }
+    }
+    check.passed()?;
+    let base = match &contents {
+        Some(contents) => contents.base,
+        // Without a journal the tiles say how much there is.
+        None => check.count_tiles(),
+    };
+    for index in 0..base / WIDTH {
+        check.bundle(index)?;
+    }
+    if let Some(contents) = contents {
+        check.journal(contents, key)?;
+    }
+    Ok(check.finish())
+}
+
+/// A verification under way.
+struct Check<'a> {
+    dir: &'a Path,
+    edge: Edge,
+    levels: Vec<Vec<Hash>>,
+    /// What signed checkpoints say about the tree, by its size.
+    marks: BTreeMap<u64, Vec<(&'static str, Hash)>>,
+    /// Bundles that are not here.
+    missing: Vec<u64>,
+    /// Below this index a record says that entries were moved away.
+    moved_below: u64,
+    report: Report,
+}
+
+impl<'a> Check<'a> {
+    fn new(dir: &'a Path) -> Self {
+        let edge = Edge::default();
+        let report = Report {
+            size: 0,
+            root: edge.root(),
+            moved: 0,
+            published: None,
+            checkpoints: 0,
+            torn: 0,
+            faults: Vec::new(),
+            fault_count: 0,
+        };
+        let (levels, marks, missing) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self {
+            dir,
+            edge,
+            levels,
+            marks,
+            missing,
+            moved_below: 0,
+            report,
+        }
+    }
+
+    fn fault(&mut self, index: Option<u64>, what: String) {
+        self.report.fault_count += 1;
+        if self.report.faults.len() < MAX_FAULTS {
+            self.report.faults.push(Fault { index, what });
+        }
+    }
+
+    fn mark(&mut self, what: &'static str, signed: &SignedCheckpoint) {
+        let at = self.marks.entry(signed.checkpoint.size).or_default();
+        at.push((what, signed.checkpoint.root));
+    }
+
+    /// How many full tiles of level 0 there are.
+    fn count_tiles(&self) -> u64 {
+        let there = |index: &u64| self.dir.join(tile::tile_path(0, *index, WIDTH)).exists();
+        (0..).take_while(there).count() as u64 * WIDTH
+    }
+
+    /// A full bundle and its tile.
+    fn bundle(&mut self, index: u64) -> Result<(), Error> {
+        let first = index * WIDTH;
+        let hashes = match self.tile(0, index, WIDTH)? {
+            Some(hashes) => hashes,
+            None => {
+                self.fault(
+                    Some(first),
+                    "the tile of its hashes is missing or damaged".to_owned(),
+                );
+                Vec::new()
+            }
+        };
+        let path = self.dir.join(tile::entries_path(index, WIDTH));
+        let Some(bytes) = disk::read_if_there(&path)? else {
+            self.missing.push(index);
+            return hashes.into_iter().try_for_each(|hash| self.leaf(hash));
+        };
+        let entries = tile::read_entries(&bytes).filter(|it| it.len() as u64 == WIDTH);
+        let Some(entries) = entries else {
+            self.fault(
+                Some(first),
+                format!("`{}` is not {WIDTH} entries", path.display()),
+            );
+            return hashes.into_iter().try_for_each(|hash| self.leaf(hash));
+        };
+        for (at, entry) in entries.into_iter().enumerate() {
+            let leaf = leaf_hash(entry);
+            if hashes.get(at).is_some_and(|hash| *hash != leaf) {
+                self.fault(
+                    Some(first + at as u64),
+                    "the entry is not the one that was logged".to_owned(),
+                );
+            }
+            self.note_move(entry);
+            self.leaf(leaf)?;
+        }
+        Ok(())
+    }
+
+    /// The flushes of the journal.
+    fn journal(&mut self, contents: Contents, key: &VerifyingKey) -> Result<(), Error> {
+        self.report.torn = contents.torn.len() as u64;
+        if journal::is_damaged(&contents.torn) {
+            self.fault(None, "the last flush is damaged".to_owned());
+        }
+        for frame in contents.frames {
+            let first = self.edge.size();
+            match SignedCheckpoint::open(&frame.note, key) {
+                Ok(signed) if signed.checkpoint.size == first + frame.entries.len() as u64 => {
+                    self.mark("the checkpoint of its flush", &signed);
+                }
+                Ok(_) => self.fault(
+                    Some(first),
+                    "its flush has a checkpoint of another size".to_owned(),
+                ),
+                Err(error) => self.fault(Some(first), format!("its flush: {error}")),
+            }
+            for entry in &frame.entries {
+                self.note_move(entry);
+                self.leaf(leaf_hash(entry))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a leaf, and compares what is full or signed now.
+    fn leaf(&mut self, leaf: Hash) -> Result<(), Error> {
+        self.edge.push(leaf);
+        let mut hash = leaf;
+        for level in 0..LEVELS {
+            let at = level as usize;
+            if self.levels.len() == at {
+                self.levels.push(Vec::new());
+            }
+            self.levels[at].push(hash);
+            if (self.levels[at].len() as u64) < WIDTH {
+                break;
+            }
+            let full = std::mem::take(&mut self.levels[at]);
+            let index = (self.edge.size() >> (8 * (level + 1))) - 1;
+            // Those of level 0 have been compared entry by entry. The journal may hold more than a
+            // bundle while its tile is being written.
+            if level > 0
+                && self
+                    .tile(level, index, WIDTH)?
+                    .is_some_and(|hashes| hashes != full)
+            {
+                self.fault(
+                    None,
+                    format!("tile {index} of level {level} is not that of the tree"),
+                );
+            }
+            hash = root_of(&full);
+        }
+        self.passed()
+    }
+
+    /// Compares the tree with what is signed at its size.
+    fn passed(&mut self) -> Result<(), Error> {
+        let size = self.edge.size();
+        let Some(marks) = self.marks.remove(&size) else {
+            return Ok(());
+        };
+        let root = self.edge.root();
+        for (what, signed) in marks {
+            self.report.checkpoints += 1;
+            if signed != root {
+                self.fault(
+                    None,
+                    format!("the first {size} entries do not have the root that {what} signs"),
+                );
+            }
+        }
+        if self.report.published == Some(size) {
+            self.published_tiles(size)?;
+        }
+        Ok(())
+    }
+
+    /// The tiles that go with the published checkpoint and are not full; other people read them.
+    fn published_tiles(&mut self, size: u64) -> Result<(), Error> {
+        for level in 0..LEVELS {
+            let Some(hashes) = self.levels.get(level as usize).filter(|it| !it.is_empty()) else {
+                continue;
+            };
+            let (hashes, index) = (hashes.clone(), (size >> (8 * level)) / WIDTH);
+            let width = hashes.len() as u64;
+            // When the log has grown since, the tile may be full by now and this one gone.
+            let full = self.dir.join(tile::tile_path(level, index, WIDTH)).exists();
+            let found = self.tile(level, index, width)?;
+            if found.is_none_or(|found| found != hashes) && !full {
+                self.fault(None, format!("tile {index} of level {level} at {width} hashes is not that of the published checkpoint"));
+            }
+        }
+        let (index, width) = (size / WIDTH, size % WIDTH);
+        let full = self.dir.join(tile::tile_path(0, index, WIDTH)).exists();
+        if width > 0 && !full {
+            let bytes = disk::read_if_there(&self.dir.join(tile::entries_path(index, width)))?;
+            let entries = bytes
+                .as_deref()
+                .and_then(tile::read_entries)
+                .unwrap_or_default();
+            let leaves: Vec<Hash> = entries.into_iter().map(leaf_hash).collect();
+            if self.levels.first() != Some(&leaves) {
+                self.fault(None, format!("the last {width} entries of the published checkpoint are not those of the log"));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_move(&mut self, entry: &[u8]) {
+        const WORD: &[u8] = b"\"rotated\"";
+        if entry.windows(WORD.len()).any(|window| window == WORD)
+            && let Ok(Record {
+                event: Event::Rotated { first },
+                ..
+            }) = Record::decode(entry)
+        {
+            self.moved_below = self.moved_below.max(first);
+        }
+    }
+
+    /// The hashes of a tile; nothing where it is missing or damaged.
+    fn tile(&self, level: u32, index: u64, width: u64) -> Result<Option<Vec<Hash>>, Error> {
+        let path: PathBuf = tile::tile_path(level, index, width);
+        let Some(bytes) = disk::read_if_there(&self.dir.join(path))? else {
+            return Ok(None);
+        };
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        Ok((hashes.len() as u64 == width && rest.is_empty()).then(|| hashes.to_vec()))
+    }
+
+    fn finish(mut self) -> Report {
+        let size = self.edge.size();
+        for (at, marks) in std::mem::take(&mut self.marks) {
+            for (what, _) in marks {
+                self.fault(
+                    None,
+                    format!("{what} has {at} entries, and there are {size}"),
+                );
+            }
+        }
+        for bundle in std::mem::take(&mut self.missing) {
+            let first = bundle * WIDTH;
+            if first + WIDTH <= self.moved_below {
+                self.report.moved += WIDTH;
+            } else {
+                self.fault(
+                    Some(first),
+                    format!(
+                        "{WIDTH} entries are missing, and no record says that they were moved away"
+                    ),
+                );
+            }
+        }
+        Report {
+            size,
+            root: self.edge.root(),
+            ..self.report
+        }
+    }
+}
+
+fn open(note: &[u8], key: &VerifyingKey) -> Result<SignedCheckpoint, Error> {
+    let note = std::str::from_utf8(note).map_err(|_| Error::malformed("note", "it is no text"))?;
+    SignedCheckpoint::open(note, key)
+}

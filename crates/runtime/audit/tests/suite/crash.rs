@@ -1,0 +1,156 @@
+//! What the power leaves behind.
+
+use std::fs;
+
+use cofferdam_audit::error::Error;
+use cofferdam_audit::reader::Reader;
+use cofferdam_audit::record::Event;
+
+use crate::support::{Place, fill, record};
+
+/// A log whose last flush is of one entry, not yet published: the files as a crash leaves them.
+fn crashed(entries: u64) -> (Place, usize, Vec<u8>) {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    fill(&log, entries);
+    log.publish().unwrap();
+    let before = fs::read(place.file("journal")).unwrap().len();
+    log.append(&record(entries)).unwrap();
+    let after = fs::read(place.file("journal")).unwrap();
+    let checkpoint = fs::read(place.file("checkpoint")).unwrap();
+    drop(log);
+    fs::write(place.file("journal"), &after).unwrap();
+    fs::write(place.file("checkpoint"), checkpoint).unwrap();
+    (place, before, after)
+}
+
+#[test]
+fn a_write_torn_at_any_byte_costs_only_itself_and_is_noted() {
+    let (place, before, after) = crashed(5);
+    let published = fs::read(place.file("checkpoint")).unwrap();
+    for cut in before..after.len() {
+        fs::write(place.file("journal"), &after[..cut]).unwrap();
+        fs::write(place.file("checkpoint"), &published).unwrap();
+        let torn = (cut - before) as u64;
+        assert_eq!(place.verify(None).torn, torn);
+
+        let (log, opened) = place.open().unwrap();
+        assert_eq!(opened.torn, torn, "{cut}");
+        log.append(&record(77)).unwrap();
+        drop(log);
+
+        let report = place.verify(None);
+        assert!(report.is_intact(), "{cut}: {report:?}");
+        let reader = Reader::open(place.path()).unwrap();
+        let records: Vec<_> = reader
+            .entries(0)
+            .map(|it| it.unwrap().record().unwrap())
+            .collect();
+        assert_eq!(records[..5], (0..5).map(record).collect::<Vec<_>>());
+        match torn {
+            0 => assert_eq!(records.len(), 6),
+            torn => {
+                assert!(
+                    matches!(&records[5].event, Event::Recovered { bytes, .. } if *bytes == torn)
+                );
+                assert_eq!(fs::read(place.file("torn-5")).unwrap(), &after[before..cut]);
+                assert_eq!(records.len(), 7);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_write_that_nobody_published_is_kept() {
+    let (place, _, _) = crashed(5);
+    let (_log, opened) = place.open().unwrap();
+    assert_eq!((opened.size, opened.torn), (6, 0));
+}
+
+#[test]
+fn a_stop_between_a_full_bundle_and_its_tiles_is_made_good() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 255);
+    log.publish().unwrap();
+    let mut journal = fs::read(place.file("journal")).unwrap();
+    drop(log);
+    // The flush that makes the bundle full, as a stop right after it leaves it: taken from a copy.
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(place.path(), copy.path());
+    let (log, _) =
+        cofferdam_audit::log::Log::open(copy.path(), place.key(), Default::default()).unwrap();
+    let size = journal.len();
+    log.append(&record(255)).unwrap();
+    drop(log);
+    // The copy has a new journal by now; what was appended to the old one is made here again.
+    assert!(
+        !fs::read(copy.path().join("journal"))
+            .unwrap()
+            .starts_with(&journal[..size])
+    );
+    let frame = frame_of_one(&place, 255);
+    journal.extend(frame);
+    fs::write(place.file("journal"), journal).unwrap();
+
+    assert!(place.verify(None).is_intact());
+    let (log, opened) = place.open().unwrap();
+    assert_eq!((opened.size, opened.torn), (256, 0));
+    assert!(place.file("tile/0/000").exists() && place.file("tile/entries/000").exists());
+    fill(&log, 10);
+    drop(log);
+    assert!(place.verify(None).is_intact());
+}
+
+/// The frame that appends `record(number)` to the log of `number` entries.
+fn frame_of_one(place: &Place, number: u64) -> Vec<u8> {
+    use aws_lc_rs::digest::{SHA256, digest};
+    use cofferdam_audit::checkpoint::Checkpoint;
+    use cofferdam_audit::merkle::{Edge, leaf_hash};
+    let mut edge = Edge::default();
+    (0..=number).for_each(|at| edge.push(leaf_hash(&record(at).encode().unwrap())));
+    let note = Checkpoint::sign(number + 1, edge.root(), &place.key()).note;
+    let entry = record(number).encode().unwrap();
+    let mut body = (entry.len() as u16).to_be_bytes().to_vec();
+    body.extend(&entry);
+    body.extend(note.as_bytes());
+    let mut frame = b"CFB1".to_vec();
+    frame.extend((body.len() as u32).to_be_bytes());
+    frame.extend(1u32.to_be_bytes());
+    frame.extend(&body);
+    let hash = digest(&SHA256, &frame);
+    frame.extend(hash.as_ref());
+    frame
+}
+
+fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_back_behind_its_checkpoint_is_not_opened() {
+    let (place, before, after) = crashed(5);
+    let (log, _) = place.open().unwrap();
+    log.publish().unwrap();
+    drop(log);
+    fs::write(place.file("journal"), &after[..before]).unwrap();
+    assert!(matches!(place.open(), Err(Error::Corrupt(_))));
+    assert!(!place.verify(None).is_intact());
+}
+
+#[test]
+fn a_missing_journal_is_not_taken_for_a_new_log() {
+    let place = Place::with_entries(3);
+    fs::remove_file(place.file("journal")).unwrap();
+    assert!(matches!(place.open(), Err(Error::Corrupt(_))));
+    assert!(!place.verify(None).is_intact());
+}

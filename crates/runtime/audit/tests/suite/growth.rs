@@ -1,0 +1,281 @@
+//! Appending, reading, proving, rotating.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+
+use cofferdam_audit::checkpoint::SignedCheckpoint;
+use cofferdam_audit::error::Error;
+use cofferdam_audit::merkle::{is_consistent, leaf_hash};
+use cofferdam_audit::proof::{Inclusion, prove, prove_growth};
+use cofferdam_audit::reader::Reader;
+use cofferdam_audit::record::{Decision, Event, Query, Record, Who};
+
+use crate::support::{Place, fill, record};
+
+#[test]
+fn what_is_appended_is_read_in_order_and_verifies_at_every_size_around_a_tile() {
+    for size in [0, 1, 2, 255, 256, 257, 511, 512, 700] {
+        let place = Place::with_entries(size);
+        let report = place.verify(None);
+        assert!(report.is_intact(), "{size}: {report:?}");
+        assert_eq!((report.size, report.torn, report.moved), (size, 0, 0));
+        assert_eq!(report.published, Some(size));
+        let reader = Reader::open(place.path()).unwrap();
+        assert_eq!(reader.len(), size);
+        let records: Vec<Record> = reader
+            .entries(0)
+            .map(|entry| entry.unwrap().record().unwrap())
+            .collect();
+        assert_eq!(records, (0..size).map(record).collect::<Vec<_>>());
+        let last: Vec<u64> = reader.tail(3).map(|entry| entry.unwrap().index).collect();
+        assert_eq!(last, (size.saturating_sub(3)..size).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn appends_of_many_threads_share_flushes_and_each_has_its_own_index() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    let (log, start) = (Arc::new(log), Arc::new(Barrier::new(16)));
+    let threads: Vec<_> = (0..16)
+        .map(|thread| {
+            let (log, start) = (Arc::clone(&log), Arc::clone(&start));
+            std::thread::spawn(move || {
+                start.wait();
+                (0..50)
+                    .map(|number| log.append(&record(thread * 1000 + number)).unwrap())
+                    .collect()
+            })
+        })
+        .collect();
+    let mut indices: Vec<u64> = threads
+        .into_iter()
+        .flat_map(|thread| -> Vec<u64> { thread.join().unwrap() })
+        .collect();
+    indices.sort_unstable();
+    assert_eq!(indices, (0..800).collect::<Vec<_>>());
+    drop(log);
+    assert!(place.verify(None).is_intact());
+}
+
+#[test]
+fn an_acknowledged_entry_can_be_read_at_once() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    for number in 0..300 {
+        let index = log.append(&record(number)).unwrap();
+        let reader = Reader::open(place.path()).unwrap();
+        let entry = reader.tail(1).next().unwrap().unwrap();
+        assert_eq!(
+            (entry.index, entry.record().unwrap()),
+            (index, record(number))
+        );
+    }
+    // A log that is being written verifies too.
+    assert!(place.verify(None).is_intact());
+}
+
+#[test]
+fn a_log_goes_on_where_it_stopped() {
+    let place = Place::new();
+    for round in 0..5u64 {
+        let (log, opened) = place.open().unwrap();
+        assert_eq!((opened.size, opened.torn), (round * 130, 0));
+        fill(&log, 130);
+    }
+    let report = place.verify(None);
+    assert!(report.is_intact(), "{report:?}");
+    assert_eq!(report.size, 650);
+}
+
+#[test]
+fn only_one_process_writes() {
+    let place = Place::new();
+    let (_log, _) = place.open().unwrap();
+    assert!(matches!(place.open(), Err(Error::Locked(_))));
+}
+
+#[test]
+fn a_log_of_another_key_is_not_opened() {
+    let place = Place::with_entries(3);
+    let other = Place::new();
+    let opened = cofferdam_audit::log::Log::open(place.path(), other.key(), Default::default());
+    assert!(matches!(opened, Err(Error::Corrupt(_))), "{opened:?}");
+    let report = cofferdam_audit::verify::verify(place.path(), &other.key().verifying_key(), None);
+    assert!(!report.unwrap().is_intact());
+}
+
+#[test]
+fn every_entry_is_proved_to_other_people() {
+    let place = Place::with_entries(600);
+    let key = place.key().verifying_key();
+    let reader = Reader::open(place.path()).unwrap();
+    for index in [0, 1, 255, 256, 511, 512, 599] {
+        let proof = prove(place.path(), index, &key).unwrap();
+        let again = Inclusion::parse(&proof.to_text()).unwrap();
+        assert_eq!(again, proof);
+        let entry = reader.entries(index).next().unwrap().unwrap();
+        let checkpoint = again.check(&entry.bytes, &key).unwrap().checkpoint;
+        assert_eq!(checkpoint.size, 600);
+        assert!(matches!(
+            again.check(b"another", &key),
+            Err(Error::Corrupt(_))
+        ));
+
+        let hashes = proof.hashes.into_iter().map(tlog_tiles::Hash).collect();
+        let root = tlog_tiles::Hash(checkpoint.root);
+        let leaf = tlog_tiles::record_hash(&entry.bytes);
+        tlog_tiles::check_record(&hashes, 600, root, index, leaf).unwrap();
+    }
+    assert!(matches!(
+        prove(place.path(), 600, &key),
+        Err(Error::NoEntry { .. })
+    ));
+}
+
+#[test]
+fn growth_is_proved_to_a_witness() {
+    let place = Place::new();
+    let key = place.key().verifying_key();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 300);
+    let old = log.publish().unwrap().checkpoint;
+    fill(&log, 300);
+    log.publish().unwrap();
+    let (hashes, new) = prove_growth(place.path(), old.size, &key).unwrap();
+    let SignedCheckpoint {
+        checkpoint: new, ..
+    } = new;
+    assert!(is_consistent(
+        old.size, old.root, new.size, new.root, &hashes
+    ));
+    assert!(!is_consistent(
+        old.size,
+        leaf_hash(b""),
+        new.size,
+        new.root,
+        &hashes
+    ));
+}
+
+#[test]
+fn rotation_moves_entries_away_and_leaves_no_gap_in_the_proof() {
+    let place = Place::new();
+    let archive = tempfile::tempdir().unwrap();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 700);
+    let kept = log.publish().unwrap().note;
+    assert_eq!(log.rotate(600, Some(archive.path())).unwrap(), 512);
+    fill(&log, 100);
+    drop(log);
+
+    let report = place.verify(Some(&kept));
+    assert!(report.is_intact(), "{report:?}");
+    assert_eq!((report.size, report.moved), (801, 512));
+    let reader = Reader::open(place.path()).unwrap();
+    assert_eq!(reader.first(), 512);
+    assert_eq!(reader.entries(0).next().unwrap().unwrap().index, 512);
+    assert!(archive.path().join("tile/entries/000").exists());
+
+    // An entry that was moved away still proves itself.
+    let key = place.key().verifying_key();
+    let moved = record(5).encode().unwrap();
+    prove(place.path(), 5, &key)
+        .unwrap()
+        .check(&moved, &key)
+        .unwrap();
+
+    // The log opens, and goes on.
+    let (log, opened) = place.open().unwrap();
+    assert_eq!(opened.size, 801);
+    fill(&log, 300);
+    drop(log);
+    assert!(place.verify(Some(&kept)).is_intact());
+}
+
+#[test]
+fn entries_that_nobody_said_were_moved_are_a_fault() {
+    let place = Place::with_entries(700);
+    std::fs::remove_file(place.file("tile/entries/000")).unwrap();
+    let report = place.verify(None);
+    assert_eq!(report.faults[0].index, Some(0), "{report:?}");
+}
+
+#[test]
+fn a_search_finds_who_did_what() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    for number in 0..400u64 {
+        let who = Who {
+            subject: format!("user-{}", number % 3),
+            ..Who::default()
+        };
+        let decision = Decision {
+            request: format!("r{number}"),
+            who,
+            action: "container.start".into(),
+            ..Decision::default()
+        };
+        let event = if number % 5 == 0 {
+            Event::Refused(decision)
+        } else {
+            Event::Intent(decision)
+        };
+        log.submit(
+            &Record {
+                time_ms: number,
+                event,
+            },
+            |_| {},
+        )
+        .unwrap();
+    }
+    log.publish().unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    let query = Query {
+        subject: Some("user-1".into()),
+        refused: true,
+        since_ms: Some(100),
+        ..Query::default()
+    };
+    let found: Vec<u64> = reader
+        .search(&query)
+        .map(|found| found.unwrap().0)
+        .collect();
+    assert_eq!(
+        found,
+        (100..400)
+            .filter(|n| n % 3 == 1 && n % 5 == 0)
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_full_queue_says_so_instead_of_growing() {
+    let place = Place::new();
+    let options = cofferdam_audit::log::Options {
+        queue: 2,
+        ..Default::default()
+    };
+    let (log, _) = cofferdam_audit::log::Log::open(place.path(), place.key(), options).unwrap();
+    // The first callback holds the writer until it is let go.
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel::<()>();
+    log.submit(&record(0), move |_| {
+        begun.send(()).unwrap();
+        let _ = held.recv();
+    })
+    .unwrap();
+    begins.recv().unwrap();
+    let refused = AtomicU64::new(0);
+    for number in 1..10 {
+        if let Err(Error::Busy) = log.submit(&record(number), |_| {}) {
+            refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    assert_eq!(refused.load(Ordering::Relaxed), 7);
+    drop(hold);
+    log.append(&record(10)).unwrap();
+    drop(log);
+    assert_eq!(place.verify(None).size, 4);
+}
