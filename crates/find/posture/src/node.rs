@@ -11,6 +11,9 @@ use std::fmt;
 /// Nodes of one file, aliases counted each time they are used. A compose file has hundreds; an
 /// inspect of a hundred containers about fifty thousand.
 const MAX_NODES: usize = 400_000;
+/// Parser events that aliases repeat. Anchors of a compose file hold a dozen values, used a dozen
+/// times.
+const MAX_REPLAYED: usize = 40_000;
 /// Nesting; compose needs about eight levels.
 const MAX_DEPTH: usize = 64;
 
@@ -66,7 +69,7 @@ impl Node {
                 max_documents: 2,
             },
             alias_limits: serde_saphyr::alias_limits! {
-                max_total_replayed_events: MAX_NODES,
+                max_total_replayed_events: MAX_REPLAYED,
                 max_replay_stack_depth: MAX_DEPTH,
             },
             strict_booleans: true,

@@ -161,6 +161,7 @@ services:
   socket-proxy:
     image: tecnativa/docker-socket-proxy:0.3
     environment: {CONTAINERS: 1}
+    volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]
 "#,
     ),
     (

@@ -18,7 +18,7 @@ pub(super) fn learn(reading: &mut Reading<'_>, others: &[&Settings]) {
         let proxy = others.iter().find(|other| {
             other.name == endpoint.host || other.container_name.as_deref() == Some(endpoint.host)
         });
-        let filtered = proxy.is_some_and(|proxy| is_proxy(proxy) && !may_post(proxy));
+        let filtered = proxy.is_some_and(|proxy| is_filter(proxy));
         if !filtered && (endpoint.port == 2375 || !verified) {
             let shows = format!(
                 "the engine answers at {}:{} without TLS",
@@ -84,18 +84,17 @@ fn is_engine_image(image: &str) -> bool {
     name == "docker" && tag.contains("dind")
 }
 
-fn is_proxy(settings: &Settings) -> bool {
-    settings
+/// Whether a service is a proxy before the engine that lets nothing through that changes anything.
+pub(crate) fn is_filter(settings: &Settings) -> bool {
+    let known = settings
         .image
         .as_ref()
-        .is_some_and(|image| PROXIES.iter().any(|proxy| image.value.contains(proxy)))
-}
-
-fn may_post(proxy: &Settings) -> bool {
-    proxy
+        .is_some_and(|image| PROXIES.iter().any(|proxy| image.value.contains(proxy)));
+    let may_post = settings
         .variable("POST")
         .and_then(|variable| variable.value.kept.as_deref())
-        .is_some_and(|value| !matches!(value, "" | "0" | "false"))
+        .is_some_and(|value| !matches!(value, "" | "0" | "false"));
+    known && !may_post
 }
 
 struct Endpoint<'a> {

@@ -4,7 +4,7 @@
 //! `docker.sock`, `containerd.sock`, `crio.sock`, `cri-dockerd.sock`, `podman.sock` and
 //! `buildkitd.sock` in any directory, the directories that hold them (`/run`, `/var/run`, `/`), the
 //! pipe of Docker on Windows, and compose's `use_api_socket`. Read-only mounts count: they keep
-//! nobody from connecting.
+//! nobody from connecting. A socket proxy that lets nothing through that changes anything is low.
 //!
 //! # Why it matters
 //! Whoever speaks to the socket creates containers, also one that has the disk of the host. A flaw
@@ -26,6 +26,7 @@
 //! - ATT&CK T1610 Deploy Container, T1611 Escape to Host
 
 use super::Subject;
+use crate::conditions::is_filter;
 use cofferdam_finding::{Condition, Confidence, Finding, Meta, Severity, Truth};
 
 pub(super) const META: Meta = Meta {
@@ -52,6 +53,14 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if kept_out {
         // It takes another step, to root in the container, to speak to it.
         finding.severity = Severity::High;
+    }
+    let filters = !subject.descriptions.is_empty()
+        && subject.descriptions.iter().all(|settings| {
+            settings.published.is_empty() && is_filter(settings)
+        });
+    if filters {
+        // A socket proxy that lets others only read is what keeps the socket from them.
+        finding.severity = Severity::Low;
     }
     let kinds: Vec<&str> = finding
         .conditions
