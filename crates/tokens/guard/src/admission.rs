@@ -266,14 +266,18 @@ fn report(
     status: Option<u16>,
     token: Option<&Verified>,
 ) {
-    if let Some(observer) = &inner.observer {
-        observer(&Outcome {
-            route: resource.and_then(|resource| resource.pattern.pattern()),
-            method: request.method().as_str(),
-            verdict,
-            status,
-            issuer: token.map(Verified::issuer),
-            client_id: token.and_then(Verified::client_id),
-        });
+    if inner.observers.is_empty() {
+        return;
+    }
+    let outcome = Outcome {
+        route: resource.and_then(|resource| resource.pattern.pattern()),
+        method: request.method().as_str(),
+        verdict,
+        status,
+        issuer: token.map(Verified::issuer),
+        client_id: token.and_then(Verified::client_id),
+    };
+    for observer in &inner.observers {
+        observer(&outcome);
     }
 }

@@ -52,6 +52,11 @@ impl GuardedApp {
         self
     }
 
+    #[cfg(feature = "utoipa")]
+    pub(crate) fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
     /// An actix-web application, to which data and middleware can be added as to any other.
     ///
     /// What is added to it besides (`service`, `route`, `configure`, `default_service`, a scope) is

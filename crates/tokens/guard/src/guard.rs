@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     pub(crate) refresh: Vec<Arc<dyn Refresh>>,
     pub(crate) introspection: Option<Arc<dyn Introspect>>,
     pub(crate) throttle: Option<Throttle>,
-    pub(crate) observer: Option<Observer>,
+    pub(crate) observers: Vec<Observer>,
     pub(crate) observe_only: bool,
     pub(crate) clock: fn() -> u64,
 }
@@ -76,7 +76,7 @@ impl Guard {
             refresh: Vec::new(),
             introspection: None,
             throttle: Some(Throttle::new(20, 5)),
-            observer: None,
+            observers: Vec::new(),
             observe_only: false,
             clock: now,
         }))
@@ -149,10 +149,10 @@ impl Guard {
         self.with(|inner| inner.throttle = Some(Throttle::new(burst, per_second)))
     }
 
-    /// Is told the outcome of every request.
+    /// Tells `observer` the outcome of every request. May be called for several.
     #[must_use]
     pub fn observer(self, observer: impl Fn(&Outcome<'_>) + Send + Sync + 'static) -> Guard {
-        self.with(|inner| inner.observer = Some(Arc::new(observer)))
+        self.with(|inner| inner.observers.push(Arc::new(observer)))
     }
 
     /// Begins an application whose routes this guard protects.

@@ -53,9 +53,15 @@ pub mod danger;
 mod error;
 mod extract;
 mod guard;
+#[cfg(feature = "prometheus")]
+mod metrics;
+#[cfg(feature = "utoipa")]
+mod openapi;
 mod route;
 #[cfg(feature = "test")]
 pub mod test;
+#[cfg(feature = "tracing")]
+mod trace;
 
 pub use cofferdam_token as token;
 pub use cofferdam_token::requirement::{
@@ -69,5 +75,9 @@ pub use certificate::ClientCertificate;
 pub use error::Error;
 pub use extract::{Principal, TypedClaims};
 pub use guard::{Guard, Outcome};
+#[cfg(feature = "prometheus")]
+pub use metrics::Metrics;
 pub use route::{Resource, Route, RouteBuilder, Undeclared};
 pub use route::{delete, get, head, method, options, patch, post, put, resource};
+#[cfg(feature = "tracing")]
+pub use trace::trace;

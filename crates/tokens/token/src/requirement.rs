@@ -219,6 +219,28 @@ impl Requirement {
         scopes
     }
 
+    /// The sets of scopes of which any one is enough as far as scopes go, for an API description.
+    /// A requirement that names no scope gives one empty set; one that nothing fulfils gives none.
+    pub fn scope_sets(&self) -> Vec<Vec<&str>> {
+        match &self.0 {
+            Kind::Scope(scope) => vec![vec![scope]],
+            Kind::Any(parts) => parts.iter().flat_map(Requirement::scope_sets).collect(),
+            Kind::All(parts) => parts.iter().fold(vec![Vec::new()], |sets, part| {
+                let more = part.scope_sets();
+                sets.iter()
+                    .flat_map(|set| {
+                        more.iter().map(move |more| {
+                            let mut joined = set.clone();
+                            joined.extend(more.iter().filter(|scope| !set.contains(scope)));
+                            joined
+                        })
+                    })
+                    .collect()
+            }),
+            _ => vec![Vec::new()],
+        }
+    }
+
     fn collect<'r>(&'r self, scopes: &mut Vec<&'r str>) {
         match &self.0 {
             Kind::Scope(scope) if !scopes.contains(&scope.as_str()) => scopes.push(scope),
