@@ -251,6 +251,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_negative_edge_warns_of_is_done_by_no_other_edge() {
+        assert_eq!(data().negative_edges, ["R08", "R18", "S06", "S09", "W07"]);
+        let negative = data()
+            .edges
+            .iter()
+            .filter(|edge| data().is_negative(&edge.id));
+        for warning in negative {
+            assert_eq!(warning.from, warning.to, "{} leads nowhere", warning.id);
+            for edge in data().edges.iter().filter(|edge| edge.from == warning.from) {
+                // The first condition is what the warning is about.
+                let same = warning
+                    .posture
+                    .first()
+                    .is_some_and(|c| edge.posture.contains(c));
+                let joins = same && edge.by == By::Posture && data().harmful.contains(&edge.to);
+                assert!(!joins, "{} does what {} warns of", edge.id, warning.id);
+            }
+        }
+    }
+
+    #[test]
     fn no_fix_opens_a_way() {
         for fix in &data().fixes {
             assert!(fix.cost > 0, "{}", fix.id);
