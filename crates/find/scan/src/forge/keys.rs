@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OnceCell;
 
-/// How long an HMAC secret is searched for. Offline, on one core.
-const GUESSING: Duration = Duration::from_secs(3);
+/// How long an HMAC secret is searched for at most. Offline, on one core; a list that is gone through
+/// sooner ends it.
+const GUESSING: Duration = Duration::from_secs(10);
 
 /// The forge of one scan. What costs time or requests is done once, when it is first asked for.
 pub(crate) struct Forge {

@@ -136,6 +136,7 @@ pub(crate) fn samples() -> crate::testing::Samples {
             })
             .reports(["GET /whoami"]),
         )
+        .flawed(zeros().reports(["GET /notes"]))
         .sound(Sample::new(
             "verified",
             description(),

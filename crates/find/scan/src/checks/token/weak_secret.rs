@@ -9,7 +9,7 @@
 //! a request and without a trace. Who has the secret signs tokens for anyone.
 //!
 //! # How it is proved
-//! The secret is searched on this machine, for at most three seconds. When it is found, claims that
+//! The secret is searched on this machine, for at most ten seconds. When it is found, claims that
 //! the issuer never signed are signed with it and sent. It is reported where that token is answered
 //! like the valid one. The secret itself is not in the report.
 //!
@@ -56,7 +56,7 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     }
     let Some(secret) = cx.forge().guessed(cx).await else {
         return Ok(Outcome::held(
-            "the secret is in no list of common ones, and was not found in three seconds",
+            "the secret was not found by a search of at most ten seconds",
         ));
     };
     // How long it is or where in the list it stands would be as good as the secret itself.
