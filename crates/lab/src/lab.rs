@@ -366,7 +366,7 @@ async fn engine(
     places: &Places,
 ) -> Result<Engine, cofferdam_engine::Error> {
     let mut options = EngineOptions::new(&places.socket, &places.host);
-    options.userns_remap = !switches.is_open(Hole::EngineRootful);
+    options.rootless = !switches.is_open(Hole::EngineRootful);
     options.tcp = facts.engine_tcp.then(|| (Ipv4Addr::LOCALHOST, 0).into());
     let seed = |name: String, tenant: &str, command: &str| Seed {
         name,

@@ -1,7 +1,6 @@
 //! The opaque API tokens of the old group: who has which, and how often a peer may guess.
 
-use crate::deployment::random;
-use cofferdam_token::base64url;
+use crate::deployment::{hex, random};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -34,14 +33,15 @@ pub(crate) enum Verdict {
 }
 
 impl LegacyTokens {
-    /// Makes the tenants' tokens: numbers when they are guessable, else 72 random bits. That is more
-    /// than the 64 of OWASP's session management sheet, and few enough that the throttle matters.
+    /// Makes the tenants' tokens: numbers when they are guessable, else 64 random bits in hexadecimal
+    /// digits. That is what OWASP's session management sheet asks for, and it is sound only together
+    /// with the throttle.
     pub(crate) fn new(guessable: bool, throttled: bool) -> std::io::Result<Self> {
         let mut tokens = HashMap::new();
         for (index, tenant) in ["acme", "globex"].into_iter().enumerate() {
             let token = match guessable {
                 true => format!("ci-{:06}", 4711 + index),
-                false => base64url::encode(&random::<9>()?),
+                false => hex(&random::<8>()?),
             };
             tokens.insert(token, tenant);
         }

@@ -209,7 +209,7 @@ fn lay_proc(root: &Path, facts: &Facts) -> io::Result<()> {
     };
     write(root, &format!("{own}/attr/current"), profile)?;
     let map = match facts.user_namespace {
-        true => "         0     100000      65536\n",
+        true => "         0       1000          1\n         1     100000      65536\n",
         false => "         0          0 4294967295\n",
     };
     write(root, &format!("{own}/uid_map"), map)?;

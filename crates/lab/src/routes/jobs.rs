@@ -1,6 +1,6 @@
 //! Jobs: containers that end. A definition is imported, and becomes a container of the engine.
 
-use crate::deployment::random;
+use crate::deployment::{hex, random};
 use crate::hole::Hole;
 use crate::service::{Problem, State, read};
 use crate::store::Job;
@@ -226,8 +226,4 @@ fn snake(value: Value) -> Value {
         Value::Array(list) => list.into_iter().map(snake).collect(),
         other => other,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -53,7 +53,7 @@ fn the_hardened_deployment_gives_nothing_away() {
         info["SecurityOptions"]
             .as_array()
             .unwrap()
-            .contains(&Value::from("name=userns"))
+            .contains(&Value::from("name=rootless"))
     );
 }
 
@@ -124,7 +124,7 @@ fn each_deployment_hole_shows_in_the_files() {
     );
     let lab = crate::client::only(Hole::EngineRootful);
     let info: Value = serde_json::from_str(&file(&lab, "docker-info.json")).unwrap();
-    assert!(!info["SecurityOptions"].to_string().contains("userns"));
+    assert!(!info["SecurityOptions"].to_string().contains("rootless"));
 }
 
 #[test]

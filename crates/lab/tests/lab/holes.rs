@@ -294,7 +294,7 @@ fn undeclared_members_of_a_job_reach_the_engine_only_when_the_hole_is_open() {
     assert_eq!(shown["settings"]["extra_hosts"][0], "nonce-9:127.0.0.1");
     wait_for(|| lab.host_root().join("marker").exists());
 
-    // With mapped users the mount is made, and leads to no right on the host.
+    // With a rootless engine the mount is made, and leads to no right on the host.
     let lab = only(Hole::InputDeserialization);
     let made = post(&lab, "/v1/jobs", alice(&lab), job.clone()).json();
     assert_eq!(made["settings"]["binds"][0], "/:/host");

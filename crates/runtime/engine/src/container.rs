@@ -476,8 +476,11 @@ fn mounts(
             root: place,
             file,
             read_only,
-            // Root in the container is nobody on a host that maps users or runs the engine so.
-            foreign: is_bind && (engine.options.rootless || engine.options.userns_remap),
+            // Root in the container is nobody of the host, unless the container asks for the host's
+            // users where they are only mapped.
+            foreign: is_bind
+                && (engine.options.rootless
+                    || engine.options.userns_remap && host_config.userns_mode != "host"),
         });
     }
     Ok((points, opened))

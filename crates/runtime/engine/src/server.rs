@@ -41,7 +41,8 @@ pub struct EngineOptions {
     /// Whether the engine runs without root. Then, as with `userns_remap`, a container may do with
     /// the host's files only what everybody may.
     pub rootless: bool,
-    /// Whether containers' users are mapped to others of the host.
+    /// Whether containers' users are mapped to others of the host, unless a container is created
+    /// with `UsernsMode: host`.
     pub userns_remap: bool,
     /// What an authorization plug-in refuses, if there is one.
     pub authorization: Option<AuthorizationPolicy>,

@@ -486,4 +486,8 @@ async fn with_mapped_users_a_container_may_do_with_the_host_what_everybody_may()
     assert!(text.starts_with("pretend-host\n"), "{text}");
     assert_eq!(text.matches("Permission denied").count(), 5, "{text}");
     assert!(!host.join("marker").exists() && host.join("tmp/marker").exists());
+    let mut own_users = body(&["touch", "/host/marker"], &["/:/host"]);
+    own_users.host_config.userns_mode = "host".to_owned();
+    assert_eq!(run(&rig.client, &own_users).await.0, 0);
+    assert!(host.join("marker").exists());
 }
