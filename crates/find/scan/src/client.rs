@@ -30,6 +30,8 @@ const GIVEN_UP: u32 = 3;
 const RETAINED: u64 = 64 << 20;
 /// What is read of a body after that.
 const SHORT_BODY: usize = 16 << 10;
+/// What is read of an API description.
+const LARGE_BODY: usize = 64 << 20;
 /// Times that a request is sent again because the target asked to wait.
 const REPEATS: u32 = 3;
 
@@ -127,13 +129,20 @@ impl Client {
         {
             return Ok(Arc::clone(known));
         }
-        self.transmit(request, who, sent, true).await
+        self.transmit(request, who, sent, true, None).await
+    }
+
+    /// Sends a request whose answer may be larger than others, such as an API description.
+    pub(crate) async fn send_for_large(&self, request: &Request) -> Result<Arc<Exchange>, Halt> {
+        let (who, sent) = self.prepare(request);
+        self.transmit(request, who, sent, true, Some(LARGE_BODY))
+            .await
     }
 
     /// Sends a request once. A 429 or 503 is its answer.
     pub(crate) async fn send_fresh(&self, request: &Request) -> Result<Arc<Exchange>, Halt> {
         let (who, sent) = self.prepare(request);
-        self.transmit(request, who, sent, false).await
+        self.transmit(request, who, sent, false, None).await
     }
 
     async fn transmit(
@@ -142,6 +151,7 @@ impl Client {
         who: String,
         sent: Sent,
         patient: bool,
+        body_limit: Option<usize>,
     ) -> Result<Arc<Exchange>, Halt> {
         let safe = request.is_safe();
         if !safe {
@@ -159,10 +169,10 @@ impl Client {
             () = tokio::time::sleep_until(self.end) => {
                 return Err(Halt::Time(self.limits.wall.as_secs()));
             }
-            exchange = self.attempt(who, &sent, safe && patient) => exchange?,
+            exchange = self.attempt(who, &sent, safe && patient, body_limit) => exchange?,
         };
         self.watch(request, &exchange).await?;
-        if safe && exchange.outcome.is_ok() {
+        if safe && body_limit.is_none() && exchange.outcome.is_ok() {
             lock(&self.memory).insert(sent, Arc::clone(&exchange));
         }
         if !safe {
@@ -173,7 +183,13 @@ impl Client {
     }
 
     /// Sends until there is an answer that does not ask to wait, or waiting is not worth it.
-    async fn attempt(&self, who: String, sent: &Sent, repeat: bool) -> Result<Arc<Exchange>, Halt> {
+    async fn attempt(
+        &self,
+        who: String,
+        sent: &Sent,
+        repeat: bool,
+        body_limit: Option<usize>,
+    ) -> Result<Arc<Exchange>, Halt> {
         let mut repeats = if repeat { REPEATS } else { 0 };
         loop {
             let _slot = self.slots.acquire().await.map_err(|_| Halt::Cancelled)?;
@@ -187,7 +203,8 @@ impl Client {
                 return Err(Halt::Budget(self.limits.requests));
             }
             let started = Instant::now();
-            let got = self.wire.send(sent, self.body_limit()).await;
+            let limit = body_limit.unwrap_or_else(|| self.body_limit());
+            let got = self.wire.send(sent, limit).await;
             if let Ok(got) = &got
                 && let Some(wait) = asks_to_wait(got)
             {

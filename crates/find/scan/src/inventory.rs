@@ -240,9 +240,13 @@ async fn well_known(options: &ScanOptions, client: &Client) -> Result<Option<Inv
         paths.extend(WELL_KNOWN.iter().map(|path| (*path).to_owned()));
     }
     for path in paths {
-        let mut exchange = client.send(&Request::get(&path, Auth::None)).await?;
+        let mut exchange = client
+            .send_for_large(&Request::get(&path, Auth::None))
+            .await?;
         if matches!(exchange.status(), Some(401 | 403)) && !options.identities.is_empty() {
-            exchange = client.send(&Request::get(&path, Auth::Identity(0))).await?;
+            exchange = client
+                .send_for_large(&Request::get(&path, Auth::Identity(0)))
+                .await?;
         }
         if exchange.status() != Some(200) {
             continue;
@@ -270,10 +274,10 @@ async fn fetch(options: &ScanOptions, client: &Client, url: &str) -> Result<Stri
     };
     let mut request = Request::get(target, Auth::None);
     let exchange = if place.same_origin(&options.base) {
-        let exchange = client.send(&request).await?;
+        let exchange = client.send_for_large(&request).await?;
         if matches!(exchange.status(), Some(401 | 403)) && !options.identities.is_empty() {
             request.auth = Auth::Identity(0);
-            client.send(&request).await?
+            client.send_for_large(&request).await?
         } else {
             exchange
         }
@@ -283,8 +287,10 @@ async fn fetch(options: &ScanOptions, client: &Client, url: &str) -> Result<Stri
         elsewhere.ca = options.ca.clone();
         elsewhere.insecure = options.insecure;
         elsewhere.limits.timeout = options.limits.timeout;
-        elsewhere.limits.body = 64 << 20;
-        client.elsewhere(&elsewhere)?.send(&request).await?
+        client
+            .elsewhere(&elsewhere)?
+            .send_for_large(&request)
+            .await?
     };
     match &exchange.outcome {
         Ok(response) if response.truncated => Err(failed("it is too long".to_owned()).into()),

@@ -142,6 +142,12 @@ mod tests {
             }
             let mut jobs = store.lock().unwrap();
             match request.method.as_str() {
+                "GET" if request.path() != "/jobs" => {
+                    match jobs.contains_key(request.path().trim_start_matches("/jobs/")) {
+                        true => Response::json(200, json!({ "state": "queued" })),
+                        false => Response::json(404, json!({ "error": "no such job" })),
+                    }
+                }
                 "GET" => Response::json(200, json!({ "jobs": jobs.keys().map(|id| json!({ "id": id })).collect::<Vec<_>>() })),
                 "POST" if request.path() == "/jobs" => {
                     let name = request.json().unwrap()["name"].as_str().unwrap().to_owned();
@@ -172,7 +178,7 @@ mod tests {
         } } } });
         let description = api(json!({
             "/jobs": { "get": {}, "post": { "requestBody": body } },
-            "/jobs/{id}": { "delete": {} },
+            "/jobs/{id}": { "delete": {}, "get": { "parameters": [{ "name": "id", "in": "path", "example": "j-99" }] } },
             "/jobs/{id}/start": { "post": {} },
         }));
         options.spec = Some(SpecSource::File {
@@ -194,6 +200,8 @@ mod tests {
             .map(|one| one.status)
             .collect();
         assert_eq!(statuses, [Some(401), Some(401), Some(201), Some(201)]);
+        // The example in the description does not exist; what is listed does.
+        assert!(coverage("GET /jobs/{id}").covered);
         assert!(!coverage("DELETE /jobs/{id}").covered);
         assert_eq!(jobs.lock().unwrap().keys().collect::<Vec<_>>(), ["j-0"]);
         let left: Vec<_> = scan

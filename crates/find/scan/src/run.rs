@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 /// What a scan brings back.
@@ -178,6 +178,9 @@ struct State {
 }
 
 async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Result<(), Stop> {
+    for text in expiries(cx) {
+        cx.note(text);
+    }
     (cx.progress)(Event::Phase(Phase::Inventory));
     let inventory = inventory::take(&cx.options, &cx.client).await?;
     for note in inventory.notes {
@@ -259,6 +262,31 @@ async fn run_check(cx: &Context, check: &'static Check, state: &State) -> Result
     lock(&state.outcomes).insert(check.meta.id, outcome);
     (cx.progress)(Event::CheckEnded(check.meta.id));
     Ok(())
+}
+
+/// Which tokens have expired, or will during a scan of usual length, by their own `exp`.
+fn expiries(cx: &Context) -> Vec<String> {
+    let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
+    for (who, identity) in cx.identities().iter().enumerate() {
+        let exp = cx.jwt(who).and_then(|jwt| jwt.claims.get("exp")?.as_f64());
+        let Some(exp) = exp else { continue };
+        let left = exp - now.as_secs_f64();
+        if left <= 0.0 {
+            notes.push(format!(
+                "the token of {} expired {:.0} s ago: give a fresh one",
+                identity.name, -left
+            ));
+        } else if left < 60.0 {
+            notes.push(format!(
+                "the token of {} expires in {left:.0} s, maybe before the scan ends",
+                identity.name
+            ));
+        }
+    }
+    notes
 }
 
 /// The identities that the baseline let in somewhere and that are let in there still.

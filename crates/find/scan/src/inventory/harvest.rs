@@ -25,7 +25,12 @@ pub(crate) struct Harvest {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Seen {
     noun: String,
+    /// The words of the member's name, joined; empty for an element of a list of names.
     member: String,
+    /// Its last word.
+    last: String,
+    /// The words before the last, joined and singular.
+    of: String,
     value: String,
 }
 
@@ -98,9 +103,13 @@ impl Harvest {
         {
             self.paths.push(path.to_owned());
         }
+        let mut parts = words(member);
+        let joined = parts.concat();
         let seen = Seen {
             noun: noun.to_owned(),
-            member: member.to_owned(),
+            member: joined,
+            last: parts.pop().unwrap_or_default(),
+            of: singular(&parts.concat()),
             value,
         };
         if self.known.insert(seen.clone()) {
@@ -133,8 +142,7 @@ impl Harvest {
             .collect();
         let mut related: Vec<String> = Vec::new();
         for seen in &self.seen {
-            let member = words(&seen.member).pop().unwrap_or_default();
-            let names = member.is_empty() || is_identifying(&member);
+            let names = seen.member.is_empty() || is_identifying(&seen.last);
             if names && nouns.contains(&seen.noun) && !related.contains(&seen.value) {
                 related.push(seen.value.clone());
                 if related.len() >= limit {
@@ -222,29 +230,26 @@ impl Wanted {
 
     /// 0 when it does not fit.
     fn score(&self, seen: &Seen) -> u32 {
-        let mut parts = words(&seen.member);
-        let member = parts.concat();
-        let member_last = parts.pop().unwrap_or_default();
         let same_noun = !seen.noun.is_empty() && (seen.noun == self.noun || seen.noun == self.of)
-            || (!self.of.is_empty() && singular(&parts.concat()) == self.of);
+            || (!self.of.is_empty() && seen.of == self.of);
         let specific = !matches!(
             self.bare.as_str(),
             "id" | "name" | "key" | "slug" | "title" | "uuid" | "ref" | "code" | "number"
         );
-        if same_noun && member == self.bare {
+        if same_noun && seen.member == self.bare {
             10
         } else if same_noun && seen.member.is_empty() {
             9
-        } else if same_noun && member_last == self.last {
+        } else if same_noun && seen.last == self.last {
             8
-        } else if specific && member == self.bare {
+        } else if specific && seen.member == self.bare {
             7
-        } else if same_noun && member_last == "id" {
+        } else if same_noun && seen.last == "id" {
             6
-        } else if same_noun && is_identifying(&member_last) {
+        } else if same_noun && is_identifying(&seen.last) {
             // `/recipes/{slug}` answered by members called `name`.
             4
-        } else if specific && !self.of.is_empty() && member == self.of {
+        } else if specific && !self.of.is_empty() && seen.member == self.of {
             // `container` holding the id of one.
             3
         } else {

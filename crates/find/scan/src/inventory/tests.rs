@@ -128,3 +128,50 @@ fn nonsense_in_a_description_is_left_out_and_never_an_error() {
             .any(|note| note.contains("other documents"))
     );
 }
+
+#[tokio::test]
+async fn a_description_larger_than_other_answers_is_read_whole() {
+    use crate::testing::{Request as Asked, Response, serve};
+    let mut paths = serde_json::Map::new();
+    for number in 0..3000 {
+        let summary = "a description of many words ".repeat(20);
+        paths.insert(
+            format!("/p{number}"),
+            json!({ "get": { "summary": summary } }),
+        );
+    }
+    let text = json!({ "openapi": "3.1.0", "paths": paths }).to_string();
+    assert!(text.len() > 1 << 20);
+    let running = serve(std::sync::Arc::new(move |request: &Asked| {
+        match request.path() {
+            "/openapi.json" => Response::new(200, "application/json", text.clone()),
+            _ => Response::text(404, ""),
+        }
+    }))
+    .await;
+    let options = ScanOptions::new(running.base.clone());
+    let client = Client::new(&options, Default::default(), Default::default()).unwrap();
+    let inventory = take(&options, &client).await.map_err(|_| ()).unwrap();
+    assert_eq!(inventory.operations.len(), 3000);
+    assert_eq!(inventory.from, "OpenAPI description /openapi.json");
+}
+
+#[tokio::test]
+async fn the_base_path_under_which_operations_are_found_is_taken() {
+    use crate::testing::{Request as Asked, Response, serve};
+    let running = serve(std::sync::Arc::new(|request: &Asked| {
+        match request.path() {
+            "/api/v2/things" => Response::json(200, json!({ "things": [] })),
+            _ => Response::text(404, ""),
+        }
+    }))
+    .await;
+    let mut options = ScanOptions::new(running.base.clone());
+    options.spec = Some(SpecSource::File {
+        name: "api.yaml".to_owned(),
+        text: "openapi: 3.0.0\nservers: [{url: 'https://public.example/v1'}, {url: /api/v2}]\npaths: {/things: {get: {}}}".to_owned(),
+    });
+    let client = Client::new(&options, Default::default(), Default::default()).unwrap();
+    let inventory = take(&options, &client).await.map_err(|_| ()).unwrap();
+    assert_eq!(inventory.operations[0].id(), "GET /api/v2/things");
+}
