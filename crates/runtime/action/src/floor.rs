@@ -21,7 +21,7 @@ pub use exception::{Excepted, Exception};
 
 use crate::action::Action;
 use crate::container::ContainerCreate;
-use crate::image::{ImageRef, ImageSelector, ImageVersion};
+use crate::image::{ImagePattern, ImageRef, ImageSelector, ImageVersion};
 use crate::path::HostPath;
 use crate::refusal::{Refusal, Rule, quote};
 
@@ -39,6 +39,8 @@ pub struct Caller {
     pub scopes: BTreeSet<String>,
     /// Names of images that belong to the caller: tags that they made of allowed images.
     pub own_images: BTreeSet<ImageRef>,
+    /// Names of all images that the engine has.
+    pub local_images: BTreeSet<ImageRef>,
 }
 
 /// An action that the floor lets through, with the hardened defaults in it. Only the floor makes
@@ -259,13 +261,9 @@ impl Judge<'_> {
     }
 
     fn allowed_image(&self, image: &ImageRef) -> Result<(), Refusal> {
-        if self
-            .config
-            .images
-            .allow
-            .iter()
-            .any(|pattern| pattern.matches(image))
-        {
+        let Images { allow, local } = &self.config.images;
+        let is_local = *local && self.caller.local_images.contains(image);
+        if is_local || allow.iter().any(|pattern| pattern.matches(image)) {
             return Ok(());
         }
         Err(Refusal::new(
@@ -277,20 +275,22 @@ impl Judge<'_> {
         ))
     }
 
-    /// A new tag must not take the place of an image that others are allowed by name. Where every
-    /// image is allowed, the broker must see that the tag is free or the caller's own.
+    /// A new tag must not take the place of an image that others use by its name.
     fn tag_target(&self, target: &ImageRef) -> Result<(), Refusal> {
         if let ImageVersion::Digest(_) = target.version() {
             return Err(Refusal::new(Rule::ImageSyntax, "a new name is a tag").at("repo"));
         }
-        let named = |pattern: &crate::image::ImagePattern| {
-            *pattern != crate::image::ImagePattern::Any && pattern.matches(target)
-        };
-        if self.config.images.allow.iter().any(named) {
+        if self.caller.own_images.contains(target) {
+            return Ok(());
+        }
+        let named =
+            |pattern: &ImagePattern| *pattern != ImagePattern::Any && pattern.matches(target);
+        let taken = self.caller.local_images.contains(target);
+        if taken || self.config.images.allow.iter().any(named) {
             return Err(Refusal::new(
                 Rule::ImageTag,
                 format!(
-                    "{} is an allowed image; choose a name of your own",
+                    "{} is an image of others; choose a name of your own",
                     quote(&target.to_string())
                 ),
             )
@@ -340,5 +340,189 @@ fn by_name(image: &ImageSelector) -> Result<&ImageRef, Refusal> {
             format!("{} is an id without an allowed name", quote(id.as_str())),
         )
         .at("path")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn floor(config: serde_json::Value) -> Floor {
+        Floor::new(serde_json::from_value(config).unwrap())
+    }
+
+    fn create(change: serde_json::Value) -> Action {
+        let mut body = json!({ "image": "app" });
+        for (name, value) in change.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        Action::ContainerCreate(Box::new(serde_json::from_value(body).unwrap()))
+    }
+
+    fn with(scopes: &[&str]) -> Caller {
+        Caller {
+            scopes: scopes.iter().map(|it| (*it).to_owned()).collect(),
+            ..Caller::default()
+        }
+    }
+
+    fn bind(path: &str, read_only: bool) -> Action {
+        let bind = json!({ "source": { "host": path }, "target": "/b", "read_only": read_only });
+        create(json!({ "storage": { "binds": [bind] } }))
+    }
+
+    #[test]
+    fn an_exception_allows_its_exact_path_to_its_scope() {
+        let floor = floor(json!({
+            "images": { "allow": ["*"] },
+            "exception": [
+                { "host_path": "/srv/builds", "below": true, "mode": "rw", "scope": "builds:bind" },
+                { "host_path": "/srv/cache", "mode": "ro", "scope": "builds:bind" },
+            ],
+        }));
+        let caller = with(&["builds:bind"]);
+        let approved = floor.judge(bind("/srv/builds/a", false), &caller).unwrap();
+        assert_eq!(approved.host_paths()[0].path.as_str(), "/srv/builds/a");
+        assert_eq!(approved.host_paths()[0].within.as_str(), "/srv/builds");
+        assert_eq!(approved.exceptions().len(), 1);
+        assert!(floor.judge(bind("/srv/cache", true), &caller).is_ok());
+        for (path, read_only) in [
+            ("/srv/cache", false),
+            ("/srv/cache/a", true),
+            ("/srv", true),
+            ("/srv/builds-2", true),
+        ] {
+            let refusal = floor.judge(bind(path, read_only), &caller).unwrap_err();
+            assert_eq!(refusal.rule, Rule::HostPath, "{path}");
+        }
+        // A scope is a whole word.
+        for scopes in [
+            &[][..],
+            &["builds"],
+            &["builds:bind-ro"],
+            &["x:builds:bind"],
+        ] {
+            let refusal = floor
+                .judge(bind("/srv/builds", true), &with(scopes))
+                .unwrap_err();
+            assert!(
+                refusal.reason.contains("the scope `builds:bind`"),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_kind_of_exception_allows_its_own_thing_alone() {
+        let floor = floor(json!({
+            "images": { "allow": ["*"] },
+            "exception": [
+                { "capability": "NET_ADMIN", "scope": "s" },
+                { "device": "/dev/kvm", "mode": "rw", "scope": "s" },
+                { "sysctl": "net.core.somaxconn", "scope": "s" },
+                { "host_port": "80-90", "scope": "s" },
+                { "name_server": "10.0.0.53", "scope": "s" },
+                { "user": "root", "scope": "s" },
+            ],
+        }));
+        let device = |path, access| json!({ "security": { "devices": [{ "on_host": path, "in_container": "/d", "access": access }] } });
+        let port = |port| json!({ "network": { "published_ports": { "80": [{ "address": null, "port": port }] } } });
+        for (allowed, refused) in [
+            (
+                json!({ "security": { "cap_add": ["NET_ADMIN"] } }),
+                json!({ "security": { "cap_add": ["NET_RAW"] } }),
+            ),
+            (device("/dev/kvm", "rw"), device("/dev/kvm", "rwm")),
+            (device("/dev/kvm", "r"), device("/dev/fuse", "r")),
+            (
+                json!({ "security": { "sysctls": { "net.core.somaxconn": "1" } } }),
+                json!({ "security": { "sysctls": { "net.ipv4.ip_forward": "1" } } }),
+            ),
+            (port("81-90"), port("90-91")),
+            (
+                json!({ "network": { "dns": ["10.0.0.53"] } }),
+                json!({ "network": { "dns": ["10.0.0.54"] } }),
+            ),
+            (
+                json!({ "process": { "user": "0:0" } }),
+                json!({ "process": { "working_directory": "/proc" } }),
+            ),
+        ] {
+            let judged = floor.judge(create(allowed.clone()), &with(&["s"]));
+            assert!(judged.is_ok(), "{allowed}: {judged:?}");
+            assert!(
+                floor.judge(create(allowed.clone()), &with(&[])).is_err(),
+                "{allowed}"
+            );
+            assert!(
+                floor.judge(create(refused.clone()), &with(&["s"])).is_err(),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn images_are_allowed_by_name_by_being_there_or_by_being_ones_own() {
+        let image = |text| ImageRef::parse(text).unwrap();
+        let name = |text| ImageSelector::Name(image(text));
+        let caller = Caller {
+            own_images: [image("mine/app:dev")].into(),
+            local_images: [image("app"), image("mine/app:dev"), image("other/app")].into(),
+            ..Caller::default()
+        };
+        let by_name = floor(json!({ "images": { "allow": ["allowed/app"] } }));
+        let by_presence = floor(json!({ "images": { "local": true } }));
+        let rule = |floor: &Floor, action| floor.judge(action, &caller).err().map(|it| it.rule);
+
+        let inspect = |text| Action::ImageInspect { image: name(text) };
+        assert_eq!(rule(&by_name, inspect("allowed/app:9")), None);
+        assert_eq!(rule(&by_name, inspect("mine/app:dev")), None);
+        assert_eq!(
+            rule(&by_name, inspect("other/app")),
+            Some(Rule::ImageNotAllowed)
+        );
+        assert_eq!(rule(&by_presence, inspect("other/app")), None);
+        assert_eq!(
+            rule(&by_presence, inspect("evil/app")),
+            Some(Rule::ImageNotAllowed)
+        );
+
+        let pull = |text| Action::ImagePull {
+            image: image(text),
+            platform: None,
+        };
+        assert_eq!(rule(&by_name, pull("allowed/app")), None);
+        assert_eq!(
+            rule(&by_name, pull("mine/app:dev")),
+            Some(Rule::ImageNotAllowed)
+        );
+
+        let tag = |target| Action::ImageTag {
+            image: name("mine/app:dev"),
+            target: image(target),
+        };
+        assert_eq!(rule(&by_name, tag("mine/app:2")), None);
+        assert_eq!(rule(&by_name, tag("mine/app:dev")), None);
+        assert_eq!(rule(&by_name, tag("allowed/app:1")), Some(Rule::ImageTag));
+        assert_eq!(rule(&by_presence, tag("other/app")), Some(Rule::ImageTag));
+
+        let remove = |text| Action::ImageRemove {
+            image: name(text),
+            force: false,
+            no_prune: false,
+        };
+        assert_eq!(rule(&by_name, remove("mine/app:dev")), None);
+        assert_eq!(
+            rule(&by_presence, remove("other/app")),
+            Some(Rule::ImageNotAllowed)
+        );
+
+        let id = ImageSelector::parse(&"a".repeat(64)).unwrap();
+        assert_eq!(
+            rule(&by_presence, Action::ImageInspect { image: id }),
+            Some(Rule::ImageId)
+        );
     }
 }

@@ -105,7 +105,7 @@ rules! {
     HealthInterval "healthcheck.interval" 403 "A health command that runs too often or for too long.";
     Log "log.option" 403 "A log driver that leaves the host, or log files without bound.";
     Link "network.link" 403 "A link into another container.";
-    ExtraHost "network.extra-host" 403 "A name that the container would resolve differently.";
+    ExtraHost "network.extra-host" 403 "Host entries or name servers by which names lead elsewhere than the host has them.";
     HostPort "network.host-port" 403 "A port of the host that belongs to the system or to a runtime.";
     NetworkDriver "network.driver" 403 "A network driver or its options: they reach interfaces of the host.";
     NetworkAddress "network.address" 403 "Addresses chosen by the caller: they capture routes of the host or spoof a neighbour.";

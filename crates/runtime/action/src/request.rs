@@ -267,6 +267,17 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
                 .at("header `content-encoding`"),
         );
     }
+    let hijacks = matches!(body, BodyKind::Hijack | BodyKind::JsonThenHijack);
+    if let Some(protocol) =
+        value("upgrade").filter(|it| !hijacks || !it.eq_ignore_ascii_case(b"tcp"))
+    {
+        let protocol = quote(&String::from_utf8_lossy(protocol));
+        return Err(Refusal::new(
+            Rule::Header,
+            format!("the connection is not upgraded to {protocol} here"),
+        )
+        .at("header `upgrade`"));
+    }
     if value("expect").is_some() && body != BodyKind::Archive {
         return Err(Refusal::new(Rule::Transfer, "the body is due at once").at("header `expect`"));
     }
@@ -336,7 +347,11 @@ mod tests {
             Some(Rule::Header)
         );
         assert_eq!(beside("X-HTTP-Method-Override", b"GET"), Some(Rule::Header));
+        assert_eq!(beside("Upgrade", b"h2c"), Some(Rule::Header));
         assert_eq!(beside("X-Forwarded-For", b"1.2.3.4"), None);
+        let upgrade = |value| rule(&[("Upgrade", value)], BodyKind::Hijack);
+        assert_eq!(upgrade(&b"tcp"[..]), None);
+        assert_eq!(upgrade(&b"websocket"[..]), Some(Rule::Header));
     }
 
     #[test]

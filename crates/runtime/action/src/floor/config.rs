@@ -34,6 +34,8 @@ pub struct FloorConfig {
 pub struct Images {
     /// Patterns; see [`ImagePattern`].
     pub allow: Vec<ImagePattern>,
+    /// Whether every image that the engine has is allowed, whoever put it there.
+    pub local: bool,
 }
 
 /// Bounds of what a container may use up, and what it gets where it says nothing.
@@ -166,6 +168,11 @@ impl FloorConfig {
             warnings.push(
                 "every image is allowed, so only the floor stands between an image and the host"
                     .to_owned(),
+            );
+        }
+        if self.images.local {
+            warnings.push(
+                "every image that the engine has is allowed, whoever put it there".to_owned(),
             );
         }
         let beyond = self.capabilities.keep.iter().chain(&self.capabilities.add);

@@ -1,5 +1,7 @@
 //! An operator's exceptions: each names one exact thing, and the scope that a token needs for it.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::container::{Capability, DeviceAccess};
@@ -49,6 +51,8 @@ pub enum Excepted {
     Sysctl(SysctlName),
     /// Ports of the host.
     HostPort(PortRange),
+    /// A name server.
+    NameServer(IpAddr),
     /// Root in the container by explicit wish.
     RootUser,
 }
@@ -72,6 +76,8 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host_port: Option<PortRange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    name_server: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     scope: String,
 }
@@ -88,6 +94,7 @@ impl TryFrom<Written> for Exception {
             device,
             sysctl,
             host_port,
+            name_server,
             user,
             scope,
         } = written;
@@ -115,6 +122,7 @@ impl TryFrom<Written> for Exception {
         found.extend(capability.map(Excepted::Capability));
         found.extend(sysctl.map(Excepted::Sysctl));
         found.extend(host_port.map(Excepted::HostPort));
+        found.extend(name_server.map(Excepted::NameServer));
         match user.as_deref() {
             None => {}
             Some("root") => found.push(Excepted::RootUser),
@@ -127,7 +135,7 @@ impl TryFrom<Written> for Exception {
             Ok([what]) => Ok(Self { what, scope }),
             Err(_) => Err(
                 "an exception names exactly one of `host_path`, `capability`, `device`, \
-                           `sysctl`, `host_port` and `user`"
+                           `sysctl`, `host_port`, `name_server` and `user`"
                     .to_owned(),
             ),
         }
@@ -153,6 +161,7 @@ impl From<Exception> for Written {
             }
             Excepted::Sysctl(name) => written.sysctl = Some(name),
             Excepted::HostPort(range) => written.host_port = Some(range),
+            Excepted::NameServer(address) => written.name_server = Some(address),
             Excepted::RootUser => written.user = Some("root".to_owned()),
         }
         written
@@ -212,7 +221,10 @@ impl Exception {
             }
             Excepted::Device { path, access } => (access.write || access.make)
                 .then(|| format!("whoever holds `{scope}` writes the host's device `{path}`")),
-            Excepted::Sysctl(_) | Excepted::HostPort(_) | Excepted::RootUser => None,
+            Excepted::Sysctl(_)
+            | Excepted::HostPort(_)
+            | Excepted::NameServer(_)
+            | Excepted::RootUser => None,
         }
     }
 }

@@ -19,7 +19,7 @@ impl Judge<'_> {
             exposed_ports: _,
             published_ports,
             publish_all: _,
-            dns: _,
+            dns,
             dns_options: _,
             dns_search: _,
         } = network;
@@ -46,6 +46,18 @@ impl Judge<'_> {
                 )
                 .at("NetworkingConfig.EndpointsConfig"));
             }
+        }
+        for server in dns {
+            let refusal = Refusal::new(
+                Rule::ExtraHost,
+                format!(
+                    "the name server {server} may answer differently from the host's; leave it out"
+                ),
+            );
+            self.except(
+                |what| *what == Excepted::NameServer(*server),
+                refusal.at("HostConfig.Dns"),
+            )?;
         }
         for (port, bindings) in published_ports {
             for range in bindings.iter().filter_map(|binding| binding.port) {
