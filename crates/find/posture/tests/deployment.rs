@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use cofferdam_finding::{Condition, Confidence, Finding, Severity, Truth};
-use cofferdam_posture::{Deployment, Format, Input};
+use cofferdam_posture::{Deployment, Format, Input, LiveFile, LiveProc, SocketProbe};
 
 const COMPOSE: &[u8] = include_bytes!("data/compose.yaml");
 const INSPECT: &[u8] = include_bytes!("data/inspect.json");
@@ -264,5 +264,35 @@ fn services_of_one_name_in_two_projects_are_two_workloads() {
     assert_eq!(
         deployment.workloads[1].facts.truth(Condition::Privileged),
         Truth::Yes
+    );
+}
+
+#[test]
+fn a_socket_below_the_mounted_root_is_the_same_cause() {
+    let live = |probe: &str| LiveProc {
+        mountinfo: Some(LiveFile {
+            text: "1 0 0:50 / / ro - overlay overlay rw\n\
+                   2 1 8:1 /var/lib/docker/containers/a/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n\
+                   3 1 8:1 / /host rw - ext4 /dev/sda1 rw\n"
+                .to_owned(),
+            evidence: Vec::new(),
+        }),
+        sockets: vec![SocketProbe {
+            path: probe.to_owned(),
+            exists: true,
+            evidence: Vec::new(),
+        }],
+        ..LiveProc::default()
+    };
+    let checks = |probe: &str| -> Vec<String> {
+        let facts = live(probe).facts();
+        assert_eq!(facts.truth(Condition::SockDocker), Truth::Yes);
+        let found = cofferdam_posture::findings("api", &facts);
+        found.into_iter().map(|finding| finding.check).collect()
+    };
+    assert_eq!(checks("/host/run/docker.sock"), ["posture.host-path"]);
+    assert_eq!(
+        checks("/run/docker.sock"),
+        ["posture.runtime-socket", "posture.host-path"]
     );
 }

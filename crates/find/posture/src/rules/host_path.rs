@@ -54,10 +54,13 @@ const CONDITIONS: &[Condition] = &[
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     if subject.descriptions.is_empty() {
         let writable = subject.facts.truth(Condition::MountRo) == Truth::No;
+        let root = subject.is(Condition::MountRoot);
         let finding = subject.finding(&META, CONDITIONS, None);
         return finding
             .map(|finding| {
-                let severity = if writable { Severity::High } else { Severity::Medium };
+                let severity = if root {
+                    Severity::Critical
+                } else if writable { Severity::High } else { Severity::Medium };
                 finding.severity(severity).described(format!(
                     "the mount table of `{}` shows paths of the host",
                     subject.name
@@ -97,9 +100,10 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
             .titled(format!("`{written}` of the host is mounted into `{}`", subject.name))
             .described(format!("{why}; it is mounted {}", if writable { "writable" } else { "read-only" }));
         finding.conditions = path.conditions(writable);
-        let holds_socket = path.sockets().contains(&Socket::Docker);
-        if holds_socket {
-            finding.description.push_str("; the engine's socket lies in it, see posture.runtime-socket");
+        if path.sockets().contains(&Socket::Docker) {
+            // A read-only mount keeps nobody from connecting.
+            finding.severity = Severity::Critical;
+            finding.description.push_str("; the engine's socket lies in it");
         }
         findings.push(finding);
     }

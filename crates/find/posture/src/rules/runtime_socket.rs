@@ -2,8 +2,9 @@
 //!
 //! # What it finds
 //! `docker.sock`, `containerd.sock`, `crio.sock`, `cri-dockerd.sock`, `podman.sock` and
-//! `buildkitd.sock` in any directory, the directories that hold them (`/run`, `/var/run`, `/`), the
-//! pipe of Docker on Windows, and compose's `use_api_socket`. Read-only mounts count: they keep
+//! `buildkitd.sock` in any directory, the directories that hold them (`/run`, `/var/run`), the pipe of
+//! Docker on Windows, and compose's `use_api_socket`. Where the root directory of the host is mounted
+//! that is the cause, and `posture.host-path` reports it. Read-only mounts count: they keep
 //! nobody from connecting. A socket proxy that lets nothing through that changes anything is low.
 //!
 //! # Why it matters
@@ -27,7 +28,7 @@
 
 use super::Subject;
 use crate::conditions::is_filter;
-use cofferdam_finding::{Condition, Confidence, Finding, Meta, Severity, Truth};
+use cofferdam_finding::{Condition, Confidence, Finding, Meta, Severity, SourceLine, Truth};
 
 pub(super) const META: Meta = Meta {
     id: "posture.runtime-socket",
@@ -43,8 +44,18 @@ pub(super) const META: Meta = Meta {
     attack: &["T1610", "T1611"],
 };
 
+const SOCKETS: &[Condition] = &[
+    Condition::SockDocker,
+    Condition::SockContainerd,
+    Condition::SockCri,
+];
+
 pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
-    let sockets = [Condition::SockDocker, Condition::SockContainerd, Condition::SockCri];
+    let sockets: Vec<Condition> = SOCKETS
+        .iter()
+        .copied()
+        .filter(|socket| !is_within_root(subject, *socket))
+        .collect();
     let Some(mut finding) = subject.finding(&META, &sockets, None) else {
         return Vec::new();
     };
@@ -78,16 +89,54 @@ pub(super) fn check(subject: &Subject<'_>) -> Vec<Finding> {
     vec![finding.described(text)]
 }
 
+/// Whether the socket is there only because the root directory of the host is. Then that mount is the
+/// cause, and `posture.host-path` reports it.
+fn is_within_root(subject: &Subject<'_>, socket: Condition) -> bool {
+    let pieces = |condition| {
+        let fact = subject.facts.fact(condition);
+        fact.filter(|fact| fact.truth == Truth::Yes)
+            .map_or(&[][..], |fact| fact.evidence.as_slice())
+    };
+    let roots: Vec<&SourceLine> = pieces(Condition::MountRoot)
+        .iter()
+        .filter_map(|piece| piece.source.as_ref())
+        .collect();
+    // Where it is mounted: a socket that was looked for below is that of the host.
+    let files = subject.descriptions.iter().flat_map(|settings| &settings.mounts);
+    let mut points: Vec<&str> = files
+        .filter(|mount| mount.value.host().is_some_and(|(_, path)| path.text() == "/"))
+        .map(|mount| mount.value.target.as_str())
+        .collect();
+    points.extend(
+        roots
+            .iter()
+            .filter(|source| source.file == "/proc/self/mountinfo")
+            .filter_map(|source| source.text.split(' ').nth(4)),
+    );
+    let below = |path: &str| {
+        points.iter().any(|point| {
+            path.strip_prefix(point.trim_end_matches('/'))
+                .is_some_and(|rest| rest.starts_with('/'))
+        })
+    };
+    !roots.is_empty()
+        && pieces(socket)
+            .iter()
+            .filter_map(|piece| piece.source.as_ref())
+            .all(|source| roots.contains(&source) || below(&source.file))
+}
+
 #[cfg(test)]
 pub(super) const SAMPLES: super::Samples = super::Samples {
     reports: &[
         "services:\n  a:\n    volumes: [\"/var/run/docker.sock:/var/run/docker.sock:ro\"]\n",
         "services:\n  a:\n    volumes:\n      - type: bind\n        source: /run\n        target: /host/run\n",
-        "services:\n  a:\n    volumes: [\"/:/host:ro\"]\n",
+        "services:\n  a:\n    volumes: [\"/:/host:ro\", \"/run/docker.sock:/s\"]\n",
         "services:\n  a:\n    use_api_socket: true\n",
         "services:\n  a:\n    volumes: [\"${SOCK:-/run/podman/podman.sock}:/var/run/docker.sock\"]\n",
     ],
     silent: &[
+        "services:\n  a:\n    volumes: [\"/:/host:ro\"]\n",
         "services:\n  a:\n    volumes: [\"run:/run\", \"/run/postgresql:/run/postgresql\", \"./docker:/x\"]\nvolumes:\n  run:\n",
         "services:\n  a:\n    use_api_socket: false\n",
     ],
