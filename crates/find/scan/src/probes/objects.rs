@@ -68,6 +68,87 @@ pub(crate) fn foreign(cx: &Context, tenants: &Tenants, operation: &Operation) ->
     found
 }
 
+/// The objects of `operation` that a list shows to both and that name their owner there; for both
+/// directions. That they are listed says that they are no secret, not that all of them is none.
+pub(crate) fn listed(cx: &Context, tenants: &Tenants, operation: &Operation) -> Vec<Foreign> {
+    let mut found = Vec::new();
+    let Some(name) = identifiers(operation).into_iter().next() else {
+        return found;
+    };
+    for (owner, other) in tenants.pairs() {
+        let Some(request) = cx.request(operation, owner) else {
+            continue;
+        };
+        let ids = cx
+            .harvest(owner, operation, name)
+            .into_iter()
+            .filter(|id| tenants.was_shown(other, id) && names_owner(cx, owner, id));
+        for id in ids.take(AT_MOST) {
+            let request = request.clone().with_param(operation, name, &id);
+            found.push(Foreign {
+                owner,
+                other,
+                param: name.to_owned(),
+                id,
+                request,
+            });
+        }
+    }
+    found
+}
+
+/// Whether a list that the identity is shown holds this text.
+pub(crate) fn in_a_list(cx: &Context, who: usize, text: &str) -> bool {
+    cx.operations()
+        .iter()
+        .filter(|operation| !operation.path.contains('{'))
+        .filter_map(|operation| cx.baseline(operation).valid.get(who)?.as_ref())
+        .any(|exchange| super::shown(exchange, text))
+}
+
+/// Whether a list has an element with this identifier that says it is the identity's.
+fn names_owner(cx: &Context, who: usize, id: &str) -> bool {
+    let identity = &cx.identities()[who].name;
+    let subject = cx.jwt(who).and_then(|jwt| jwt.text("sub"));
+    let is_owner = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| text == identity || Some(text) == subject)
+    };
+    cx.operations()
+        .iter()
+        .filter(|operation| !operation.path.contains('{'))
+        .any(|operation| {
+            let answer = cx
+                .baseline(operation)
+                .valid
+                .get(who)
+                .and_then(Option::as_ref);
+            let Some(json) = answer.and_then(|exchange| exchange.json()) else {
+                return false;
+            };
+            elements(json).into_iter().any(|element| {
+                element.values().any(|value| value.as_str() == Some(id))
+                    && element.iter().any(|(name, value)| {
+                        let word = super::words(name).pop().unwrap_or_default();
+                        matches!(
+                            word.as_str(),
+                            "owner" | "user" | "username" | "author" | "tenant" | "by" | "creator"
+                        ) && is_owner(value)
+                    })
+            })
+        })
+}
+
+/// The objects in the lists of a document.
+fn elements(json: &Value) -> Vec<&serde_json::Map<String, Value>> {
+    match json {
+        Value::Array(list) => list.iter().filter_map(Value::as_object).collect(),
+        Value::Object(map) => map.values().flat_map(elements).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The parameters that could name an object: the last in the path, or a query parameter that ends
 /// in `id`.
 fn identifiers(operation: &Operation) -> Vec<&str> {
@@ -201,6 +282,21 @@ impl Content {
     /// The texts in it.
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.members.values().filter_map(Value::as_str)
+    }
+
+    /// A member whose name says that it is its owner's alone, and that has a value.
+    pub(crate) fn private_member(&self) -> Option<(&str, &str)> {
+        self.members.iter().find_map(|(at, value)| {
+            let name = at.rsplit('/').next().unwrap_or_default();
+            let private = super::words(name).iter().any(|word| {
+                matches!(
+                    word.as_str(),
+                    "secret" | "private" | "confidential" | "password" | "ssn" | "iban"
+                )
+            });
+            let text = value.as_str()?;
+            (private && text.len() >= 3).then_some((name, text))
+        })
     }
 
     /// Whether the object says of itself that others may see it.

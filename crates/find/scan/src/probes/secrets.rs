@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     ConnectionString,
     /// A variable whose name says that it is a secret.
     Variable,
+    /// The password of an account, plain or hashed, in a list of accounts.
+    AccountPassword,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::RegistryCredentials => "the credentials of a registry",
             Kind::ConnectionString => "a connection string with its password",
             Kind::Variable => "a variable that holds a secret",
+            Kind::AccountPassword => "the password of an account",
         }
     }
 }
@@ -68,6 +71,7 @@ pub(crate) fn leaks(body: &str, json: Option<&Value>) -> Vec<Leak> {
     match json {
         Some(json) => {
             registry(json, &mut found);
+            passwords(json, &mut found);
             for (pointer, leaf) in super::leaves(json) {
                 if let Value::String(text) = leaf {
                     let name = pointer
@@ -333,6 +337,37 @@ fn registry(json: &Value, found: &mut Vec<Leak>) {
     }
 }
 
+/// Passwords in a list of accounts: objects that have a name beside it, at least two of them.
+fn passwords(json: &Value, found: &mut Vec<Leak>) {
+    match json {
+        Value::Array(list) => {
+            let accounts: Vec<(&str, &str)> = list.iter().filter_map(account).collect();
+            if accounts.len() >= 2 {
+                found.extend(accounts.into_iter().map(|(name, value)| Leak {
+                    kind: Kind::AccountPassword,
+                    name: format!("password of {name}"),
+                    value: value.to_owned(),
+                }));
+            }
+            list.iter().for_each(|value| passwords(value, found));
+        }
+        Value::Object(map) => map.values().for_each(|value| passwords(value, found)),
+        _ => {}
+    }
+}
+
+/// The name and the password of an account, where both are there and not masked.
+fn account(value: &Value) -> Option<(&str, &str)> {
+    let map = value.as_object()?;
+    let member = |names: &[&str]| names.iter().find_map(|name| map.get(*name)?.as_str());
+    let name = member(&["username", "user", "login", "email", "name"])?;
+    let password = member(&["password", "passwd", "pwd", "password_hash", "passwordHash"])?;
+    let masked = password.len() < 4
+        || password.chars().all(|c| !c.is_alphanumeric())
+        || password.to_lowercase().contains("redacted");
+    (!masked).then_some((name, password))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +424,12 @@ mod tests {
             ),
             [Kind::RegistryCredentials]
         );
+        assert_eq!(
+            kinds(&json!({ "users": [
+                { "username": "alice", "password": "pass1" }, { "username": "bob", "password": "pass2" }
+            ] })),
+            [Kind::AccountPassword, Kind::AccountPassword]
+        );
         let text = "HOME=/root\nAPP_SIGNING_KEY=9fK2mPq7RsT4\n";
         assert_eq!(leaks(text, None).len(), 1);
     }
@@ -397,6 +438,7 @@ mod tests {
     fn what_only_looks_like_a_secret_is_none() {
         for fine in [
             json!({ "password": "correct horse" }),
+            json!([{ "username": "a", "password": "****" }, { "username": "b", "password": "****" }]),
             json!({ "DB_PASSWORD": "changeme" }),
             json!({ "DB_PASSWORD": "********" }),
             json!({ "DB_PASSWORD": "<your password>" }),

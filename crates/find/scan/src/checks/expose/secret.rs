@@ -2,8 +2,9 @@
 //!
 //! # What it finds
 //! Successful answers with a Kubernetes service-account token, a cloud access key with its secret, a
-//! private key, registry credentials, a connection string with its password, or variables whose
-//! names say that they are secrets: debug pages, configuration that is shown in full, logs.
+//! private key, registry credentials, a connection string with its password, variables whose names
+//! say that they are secrets, or the passwords in a list of accounts: debug pages, configuration that
+//! is shown in full, logs.
 //!
 //! # Why it matters
 //! The caller becomes what the secret opens: the service account at the cluster, the role at the
@@ -116,8 +117,17 @@ impl Exposure<'_> {
         if kinds.contains(&Kind::CloudKey) {
             grants.push(State::CloudCredentials);
         }
+        let open = matches!(cx.baseline(self.operation).protection, Protection::Public);
+        if kinds.contains(&Kind::AccountPassword) {
+            grants.push(if open {
+                State::TokenHolder
+            } else {
+                State::OtherTenant
+            });
+        }
         let mut evidence = vec![redacted(cx, &self.exchange, &self.leaks)];
-        let by_structure = kinds.iter().any(|kind| *kind != Kind::Variable);
+        let by_name = [Kind::Variable, Kind::AccountPassword];
+        let by_structure = kinds.iter().any(|kind| !by_name.contains(kind));
         let mut confidence = if by_structure {
             Confidence::Proven
         } else {
@@ -140,7 +150,6 @@ impl Exposure<'_> {
                     .observed(format!("`{}` verifies the token of {name}", leak.name)),
             );
         }
-        let open = matches!(cx.baseline(self.operation).protection, Protection::Public);
         if open {
             description.push_str("; no token is needed");
         }
@@ -149,6 +158,11 @@ impl Exposure<'_> {
                 .described(description)
                 .confidence(confidence)
                 .severity(severity)
+                .from(if open {
+                    State::Outside
+                } else {
+                    State::TokenHolder
+                })
                 .grants(grants),
         );
     }

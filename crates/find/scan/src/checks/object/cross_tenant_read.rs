@@ -11,10 +11,11 @@
 //! # How it is proved
 //! Identifiers come from what one identity is shown and the other never is; with them the other
 //! identity asks. It is reported where its answer is the owner's own, apart from what changes between
-//! two readings of the owner, and an invented identifier of the same look is not answered so. Objects
-//! that both are shown, that say of themselves that they are public, or that anyone can read, are
-//! shared by design and not reported. Both directions are tried. It needs two identities of which
-//! none administers.
+//! two readings of the owner, and an invented identifier of the same look is not answered so
+//! (*proven*). Objects that both are shown, that say of themselves that they are public, or that anyone
+//! can read, are shared by design and not reported, unless a list names the owner and the object has a
+//! member that is called secret or private and stands in no list (*firm*). Both directions are tried.
+//! It needs two identities of which none administers.
 //!
 //! # How to fix
 //! Select the object by its identifier *and* its owner in the same query, and answer as if it did
@@ -25,7 +26,7 @@
 //! - OWASP API1:2023 Broken Object Level Authorization
 //! - ATT&CK T1190 Exploit Public-Facing Application
 
-use crate::probes::{self, Tenants, foreign, item_path, owned};
+use crate::probes::{self, Tenants, foreign, in_a_list, item_path, listed, owned};
 use crate::{Context, Halt, Operation, Outcome, Protection};
 use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Place, Severity, State};
 
@@ -81,12 +82,13 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
     }
     for cause in causes {
         let description = format!(
-            "{} answers {} with an object of {}, which is in none of the former's lists",
+            "{} answers {} with an object that is {}'s alone",
             cause.operation, cause.proof.other, cause.proof.owner
         );
         cx.report(
             Finding::new(&META, cause.places, cause.proof.evidence)
                 .described(description)
+                .confidence(cause.proof.confidence)
                 .grants([State::OtherTenant]),
         );
     }
@@ -108,6 +110,7 @@ struct Cause<'a> {
 struct Proof {
     owner: String,
     other: String,
+    confidence: Confidence,
     evidence: Vec<Evidence>,
 }
 
@@ -123,10 +126,24 @@ async fn try_one<'a>(
     operation: &'a Operation,
 ) -> Result<(&'a Operation, Tried), Halt> {
     let mut result = Tried::Not;
-    for foreign in foreign(cx, tenants, operation) {
+    let unlisted = foreign(cx, tenants, operation)
+        .into_iter()
+        .map(|object| (object, false));
+    let listed = listed(cx, tenants, operation)
+        .into_iter()
+        .map(|object| (object, true));
+    for (foreign, is_listed) in unlisted.chain(listed) {
         let Some((content, owners)) = owned(cx, &foreign).await? else {
             continue;
         };
+        // What is listed for all is shared by design, unless a part of it says that it is not.
+        let private = content
+            .private_member()
+            .filter(|(_, value)| !in_a_list(cx, foreign.other, value))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        if is_listed && private.is_none() {
+            continue;
+        }
         if content.is_shared() {
             continue;
         }
@@ -135,9 +152,14 @@ async fn try_one<'a>(
         if !content.is_in(&others) {
             continue;
         }
-        let Some(telling) = content.telling(tenants, foreign.other, &others) else {
-            continue;
+        let telling = match is_listed {
+            true => private
+                .as_ref()
+                .filter(|(_, value)| probes::shown(&others, value))
+                .map(|(name, _)| format!("`{name}`")),
+            false => content.telling(tenants, foreign.other, &others),
         };
+        let Some(telling) = telling else { continue };
         // A page that is the same whatever the identifier tells of no object.
         let absent = cx.send(foreign.absent(cx, operation)).await?;
         if content.is_in(&absent)
@@ -156,19 +178,29 @@ async fn try_one<'a>(
         let (owner, other) = (name(foreign.owner), name(foreign.other));
         let evidence = vec![
             cx.evidence(format!("{owner} reads an object of its own"), &owners),
-            cx.evidence_of(
-                format!("{other} is answered with the same object"),
-                &others,
-                &telling,
-            ),
+            match is_listed {
+                true => cx
+                    .evidence(format!("{other} is answered with the same object"), &others)
+                    .observed(format!("{telling} is among it, and in no list")),
+                false => cx.evidence_of(
+                    format!("{other} is answered with the same object"),
+                    &others,
+                    &telling,
+                ),
+            },
             cx.evidence(
                 "control: an identifier that nothing has is not answered",
                 &absent,
             ),
         ];
+        let confidence = match is_listed {
+            true => Confidence::Firm,
+            false => Confidence::Proven,
+        };
         result = Tried::Clear(Some(Proof {
             owner,
             other,
+            confidence,
             evidence,
         }));
         break;
@@ -232,11 +264,45 @@ pub(crate) fn samples() -> crate::testing::Samples {
             }
         }
     };
+    // Everyone is shown what there is and whose it is; one member is the owner's alone.
+    let journal = move |checked: bool| {
+        move |request: &Request| {
+            let Some(subject) = request.subject() else {
+                return refused();
+            };
+            if request.path() == "/boxes" {
+                return Response::json(200, Value::from(boxes()));
+            }
+            match by_id(request) {
+                Some(mut item) if !request.path().ends_with("/logs") => {
+                    if !checked || item["owner"] == subject.as_str() {
+                        item["secret"] =
+                            json!(format!("the key of {} is below the mat", item["owner"]));
+                    }
+                    Response::json(200, item)
+                }
+                _ => absent(),
+            }
+        }
+    };
     Samples::new()
         .flawed(
             Sample::new("no look at the owner", description(), service(false))
                 .reports(["GET /boxes/{id}", "GET /boxes/{id}/logs"]),
         )
+        .flawed(
+            Sample::new(
+                "a secret part of what is listed",
+                description(),
+                journal(false),
+            )
+            .reports(["GET /boxes/{id}"]),
+        )
+        .sound(Sample::new(
+            "a secret part for its owner",
+            description(),
+            journal(true),
+        ))
         .sound(Sample::new(
             "the owner is looked at",
             description(),
