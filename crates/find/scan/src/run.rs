@@ -500,3 +500,6 @@ fn missed(cx: &Context, baseline: &Baseline) -> String {
 fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(elapsed.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests;

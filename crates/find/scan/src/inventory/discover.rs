@@ -25,12 +25,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Requests that discovery may use without a description, and beside one.
-const BUDGET: usize = 2500;
+const BUDGET: usize = 3000;
 const BUDGET_BESIDE: usize = 250;
 /// Operations that are kept.
 const OPERATIONS: usize = 300;
 /// Items of a list that are looked at.
 const ITEMS: usize = 2;
+/// Common words that are tried under every prefix.
+const FIRST: usize = 40;
 /// Missing fields that are filled in before an operation is given up.
 const FIELDS: usize = 8;
 
@@ -65,6 +67,8 @@ pub(super) async fn discover(
     explorer.seed(described);
     explorer.explore(described).await?;
     if !described {
+        explorer.seed_live_prefixes();
+        explorer.explore(described).await?;
         explorer.methods().await?;
         if options.level >= Level::Active {
             explorer.unsafe_operations().await?;
@@ -122,9 +126,31 @@ impl Explorer<'_> {
         } else {
             self.push(format!("{base}/"));
             self.push(format!("{base}/robots.txt"));
+            self.push_all(&base, words::HIDDEN.iter().copied());
+            self.push_all(&base, words::COMMON.iter().chain(words::MORE).copied());
             for prefix in words::PREFIXES {
                 let folder = format!("{base}{prefix}");
-                self.push_all(&folder, words::HIDDEN.iter().chain(words::COMMON).copied());
+                self.push_all(&folder, words::COMMON.iter().take(FIRST).copied());
+            }
+        }
+    }
+
+    /// The rest of the words below prefixes where something was found.
+    fn seed_live_prefixes(&mut self) {
+        let base = self.options.base.base_path().to_owned();
+        for prefix in words::PREFIXES.iter().filter(|prefix| !prefix.is_empty()) {
+            let folder = format!("{base}{prefix}");
+            let below = format!("{folder}/");
+            // `/api/v1/x` is below `/api` as well, and says nothing about `/api/x`.
+            let live = self.found.values().any(|found| {
+                found
+                    .path
+                    .strip_prefix(&below)
+                    .is_some_and(|rest| !rest.split('/').next().is_some_and(is_version))
+            });
+            if live {
+                let words = words::HIDDEN.iter().chain(words::COMMON).chain(words::MORE);
+                self.push_all(&folder, words.copied());
             }
         }
     }
@@ -565,8 +591,12 @@ impl Explorer<'_> {
                     break;
                 };
                 let value = self.value_for(&known, &field.name);
-                body.insert(field.name, Value::from(value));
+                body.insert(field.name.clone(), Value::from(value));
                 refusal = self.post(&path, &body).await?.text().into_owned();
+                if let Some(value) = clues::expected(&refusal) {
+                    body.insert(field.name, value);
+                    refusal = self.post(&path, &body).await?.text().into_owned();
+                }
             }
             self.record_post(&path, body);
         }

@@ -316,6 +316,27 @@ pub(super) fn missing_fields(text: &str) -> Vec<Field> {
     fields
 }
 
+/// A value of the type that an error text asks for, as serde says it: `invalid type: string "x",
+/// expected u32`.
+pub(super) fn expected(text: &str) -> Option<Value> {
+    let text = head(text, 8 * 1024).to_ascii_lowercase();
+    if !text.contains("invalid type") && !text.contains("invalid digit") {
+        return None;
+    }
+    let wanted = text.split("expected ").nth(1).unwrap_or("integer");
+    let word = wanted
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .find(|word| !matches!(*word, "a" | "an" | "" | "valid"))?;
+    match word {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" | "f32"
+        | "f64" | "integer" | "number" | "int" => Some(Value::from(1)),
+        "boolean" | "bool" => Some(Value::Bool(false)),
+        "sequence" | "array" | "list" => Some(Value::Array(Vec::new())),
+        "map" | "struct" | "object" => Some(Value::Object(serde_json::Map::new())),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,6 +381,27 @@ mod tests {
             );
         }
         assert!(!found.iter().any(|word| word == "name"));
+    }
+
+    #[test]
+    fn the_type_that_is_asked_for_is_understood() {
+        for (text, value) in [
+            (
+                "Json deserialize error: invalid type: string \"x\", expected u32 at line 1",
+                Some(json!(1)),
+            ),
+            (
+                "invalid type: string \"x\", expected a boolean",
+                Some(json!(false)),
+            ),
+            (
+                "invalid type: string \"x\", expected a sequence",
+                Some(json!([])),
+            ),
+            ("we expected a better answer", None),
+        ] {
+            assert_eq!(expected(text), value, "{text}");
+        }
     }
 
     #[test]
