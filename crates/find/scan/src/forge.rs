@@ -1,12 +1,13 @@
 //! Tokens that a verifier must refuse, made from one that it accepts.
 //!
-//! Apart from `cofferdam-token`, which reads strictly and cannot make any of these. The files from
-//! `compact` to `opaque` are computation alone; `keys` learns what keys there are, and `ask` sends
-//! what was made and sums up.
+//! Apart from `cofferdam-token`, which reads strictly and cannot make any of these. Most files are
+//! computation alone; `keys` learns what keys there are, `ask` sends what was made, and `drive` sums
+//! the answers up.
 
 pub(crate) mod ask;
 pub(crate) mod compact;
 pub(crate) mod confusion;
+mod drive;
 pub(crate) mod guess;
 pub(crate) mod keys;
 pub(crate) mod negative;
@@ -19,8 +20,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ask::{Answered, Case, Drive, Hit};
+pub(crate) use ask::{Answered, Case, Hit};
 pub(crate) use compact::Compact;
+pub(crate) use drive::Drive;
 pub(crate) use keys::Forge;
 pub(crate) use recipe::Recipe;
 

@@ -1,4 +1,4 @@
-//! Asks the verifier of each operation what it lets pass, and sums the answers up as one finding.
+//! Asks the verifier of each operation what it lets pass.
 //!
 //! Different operations may have different verifiers, so each is asked. What an answer means is the
 //! oracle's to say; here is only in which order things are asked, and what is kept as proof.
@@ -6,18 +6,15 @@
 use super::keys::Control;
 use super::negative::MARKER;
 use super::{Compact, Forged, Recipe};
-use crate::{Auth, Context, Exchange, Halt, Operation, Outcome, Verdict};
-use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Place};
+use crate::{Auth, Context, Exchange, Halt, Operation, Verdict};
+use cofferdam_finding::{Evidence, Place};
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 
 /// Operations up to which every variant is tried on each.
 const THOROUGH: usize = 40;
 /// Operations of one branch of the paths on which every variant is tried when there are more.
 const PER_BRANCH: usize = 3;
-/// Places whose proof is kept.
-const PROOFS: usize = 3;
 
 /// One operation with the JWT of an identity that it lets in.
 #[derive(Clone, Copy)]
@@ -162,7 +159,7 @@ impl<'a> Case<'a> {
         let mut refused = 0;
         let mut unclear = None;
         let enough = if self.thorough { recipes.len() } else { 2 };
-        for recipe in recipes.iter().take(enough) {
+        for (index, recipe) in recipes.iter().take(enough).enumerate() {
             let Some(forged) = recipe.forge(&claims) else {
                 continue;
             };
@@ -173,6 +170,7 @@ impl<'a> Case<'a> {
                         Ok(pieces) => pieces,
                         Err(reason) => return Ok(Answered::Unclear(reason)),
                     };
+                    pieces.extend(self.variants(cx, &recipes[index + 1..enough]).await?);
                     pieces.push(piece);
                     pieces.extend(self.as_somebody(cx, recipe, &exchange).await?);
                     return Ok(Answered::Accepted(self.hit(cx, pieces)));
@@ -182,13 +180,7 @@ impl<'a> Case<'a> {
                 (Verdict::Accepted, None) => {}
             }
         }
-        Ok(match (refused, unclear) {
-            (0, Some(reason)) => Answered::Unclear(reason),
-            (0, None) => {
-                Answered::Unclear("no such token can be made from the identity's".to_owned())
-            }
-            _ => Answered::Refused,
-        })
+        Ok(not_accepted(refused, unclear))
     }
 
     /// Signs each of `negatives` with the issuer's key and sends it, until one is accepted. The
@@ -231,13 +223,7 @@ impl<'a> Case<'a> {
                 (Verdict::Accepted, None) => {}
             }
         }
-        Ok(match (refused, unclear) {
-            (0, Some(reason)) => Answered::Unclear(reason),
-            (0, None) => {
-                Answered::Unclear("no such token can be made from the identity's".to_owned())
-            }
-            _ => Answered::Refused,
-        })
+        Ok(not_accepted(refused, unclear))
     }
 
     /// Whether the identity gets what it asks for here. Where everyone is told *no such thing*, the
@@ -284,15 +270,40 @@ impl<'a> Case<'a> {
         grounds(cx, self.operation, self.who).await
     }
 
-    /// The same forgery for a subject that does not exist: when the answer names it, the service
-    /// speaks to whomever the token says.
+    /// Which of the other recipes are accepted as well: one cause, many faces.
+    async fn variants(&self, cx: &Context, others: &[Recipe]) -> Result<Option<Evidence>, Halt> {
+        // A forged request that changes state is sent no oftener than it must be.
+        if !self.operation.is_safe() {
+            return Ok(None);
+        }
+        let mut labels = Vec::new();
+        let mut last = None;
+        for recipe in others {
+            let Some(forged) = recipe.forge(&self.marked(cx)) else {
+                continue;
+            };
+            if let (Verdict::Accepted, Some(exchange)) = self.ask(cx, &forged).await? {
+                labels.push(recipe.label.as_str());
+                last = Some(exchange);
+            }
+        }
+        Ok(last.map(|exchange| {
+            cx.evidence(
+                format!("accepted as well: {}", labels.join("; ")),
+                &exchange,
+            )
+        }))
+    }
+
+    /// The same forgery in somebody else's name: of a subject that does not exist, whom the answer
+    /// names, or of another identity, whose own answer comes. Either shows that the service speaks
+    /// to whomever the token says.
     async fn as_somebody(
         &self,
         cx: &Context,
         recipe: &Recipe,
         first: &Exchange,
     ) -> Result<Option<Evidence>, Halt> {
-        // A forged request that changes state is sent no oftener than it must be.
         if !self.operation.is_safe() || !self.token.claims.contains_key("sub") {
             return Ok(None);
         }
@@ -302,16 +313,35 @@ impl<'a> Case<'a> {
             return Ok(Some(cx.evidence_of(shows, first, marker)));
         }
         let claims = self.marked(cx).with_claim("sub", marker.as_str());
-        let Some(forged) = recipe.forge(&claims) else {
-            return Ok(None);
-        };
-        let (verdict, exchange) = self.ask(cx, &forged).await?;
-        Ok(exchange
-            .filter(|exchange| verdict.accepted() && exchange.text().contains(marker.as_str()))
-            .map(|exchange| {
-                let shows = "the answer is for the forged subject, which does not exist";
-                cx.evidence_of(shows, &exchange, marker)
-            }))
+        if let Some(forged) = recipe.forge(&claims)
+            && let (Verdict::Accepted, Some(exchange)) = self.ask(cx, &forged).await?
+            && exchange.text().contains(marker.as_str())
+        {
+            let shows = "the answer is for the forged subject, which does not exist";
+            return Ok(Some(cx.evidence_of(shows, &exchange, marker)));
+        }
+        let baseline = cx.baseline(self.operation);
+        let text = |who: usize| Some(baseline.valid.get(who)?.as_ref()?.text());
+        for other in baseline.accepted().iter().filter(|who| **who != self.who) {
+            let (Some(own), Some(theirs)) = (text(self.who), text(*other)) else {
+                continue;
+            };
+            let Some(token) = cx.forge().compact(*other).filter(|_| own != theirs) else {
+                continue;
+            };
+            let mut claims = self.marked(cx);
+            claims.claims.extend(token.claims.clone());
+            if let Some(forged) = recipe.forge(&claims)
+                && let (_, Some(exchange)) = self.ask(cx, &forged).await?
+                && exchange.text() == theirs
+            {
+                let name = &cx.identities()[*other].name;
+                let shows =
+                    format!("with the claims of {name} forged, the answer is that of {name}");
+                return Ok(Some(cx.evidence(shows, &exchange)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -344,9 +374,13 @@ pub(crate) async fn grounds(
     if let Some(exchange) = &baseline.garbage {
         pieces.push(cx.evidence("a garbage token is refused", exchange));
     }
+    if let Some(exchange) = baseline.valid.get(who).and_then(Option::as_ref) {
+        pieces.push(cx.evidence("the identity's own token is accepted", exchange));
+    }
     if let Some(request) = cx.request(operation, who) {
         let again = cx.send_fresh(request.with_auth(Auth::Garbage)).await?;
-        if !cx.judge(operation, &again).refused() {
+        // A service that has had enough of us answers 429, which takes nothing back.
+        if cx.judge(operation, &again).accepted() {
             return Ok(Err(
                 "a garbage token was refused before and is not any more".to_owned(),
             ));
@@ -371,109 +405,20 @@ pub(crate) fn auth(cx: &Context, who: usize, forged: &Forged) -> Auth {
     }
 }
 
-/// How one check sums up.
-pub(crate) struct Drive {
-    /// Its metadata.
-    pub(crate) meta: &'static Meta,
-    /// What the operations do, after their count, in the singular and the plural: `operation
-    /// accepts …`, `operations accept …`.
-    pub(crate) does: [&'static str; 2],
-    /// Why nothing was tried when there was no case.
-    pub(crate) none: String,
-}
-
-impl Drive {
-    /// Asks each case, reports one finding for all that accept, and says what became of the check.
-    pub(crate) async fn run<'a, F, R>(
-        self,
-        cx: &'a Context,
-        cases: Vec<Case<'a>>,
-        ask: F,
-        finish: impl FnOnce(Finding, &[&Operation]) -> Finding,
-    ) -> Result<Outcome, Halt>
-    where
-        F: Fn(Case<'a>) -> R,
-        R: Future<Output = Result<Answered<'a>, Halt>>,
-    {
-        let answers = cx.each(cases, ask).await?;
-        Ok(self.sum_up(cx, answers, finish))
-    }
-
-    /// Reports one finding for all hits, and says what became of the check.
-    pub(crate) fn sum_up(
-        self,
-        cx: &Context,
-        answers: Vec<Answered<'_>>,
-        finish: impl FnOnce(Finding, &[&Operation]) -> Finding,
-    ) -> Outcome {
-        let (mut tried, mut subsumed, mut unclear) = (0, 0, Vec::new());
-        let mut hits = Vec::new();
-        for answer in answers {
-            match answer {
-                Answered::Accepted(hit) => {
-                    tried += 1;
-                    hits.push(hit);
-                }
-                Answered::Refused => tried += 1,
-                Answered::Subsumed => subsumed += 1,
-                Answered::Unclear(reason) => unclear.push(reason),
-            }
-        }
-        if !hits.is_empty() {
-            let count = hits.len();
-            let proven = hits.iter().any(|hit| hit.proven);
-            let places: Vec<Place> = hits.iter().map(|hit| hit.place.clone()).collect();
-            let operations: Vec<&Operation> = hits.iter().map(|hit| hit.operation).collect();
-            // The first place is shown with its grounds, the next ones with what tells.
-            let mut evidence = Vec::new();
-            for (index, hit) in hits.into_iter().take(PROOFS).enumerate() {
-                if index == 0 {
-                    evidence.extend(hit.pieces);
-                } else {
-                    evidence.extend(hit.pieces.into_iter().last());
-                }
-            }
-            let does = if count == 1 {
-                self.does[0]
-            } else {
-                self.does[1]
-            };
-            let confidence = if proven {
-                self.meta.confidence
-            } else {
-                Confidence::Firm.min(self.meta.confidence)
-            };
-            let finding = Finding::new(self.meta, places, evidence)
-                .confidence(confidence)
-                .described(format!("{count} {does}"));
-            cx.report(finish(finding, &operations));
-        }
-        let untested = if tried == 0 && subsumed > 0 && unclear.is_empty() {
-            Some("another finding about the same tokens stands before it".to_owned())
-        } else if let Some(reason) = unclear.first() {
-            Some(match (tried, unclear.len()) {
-                (0, _) => reason.clone(),
-                (_, 1) => format!("not on 1 operation: {reason}"),
-                (_, many) => format!("not on {many} operations: {reason}"),
-            })
-        } else if tried == 0 {
-            Some(self.none)
-        } else {
-            None
-        };
-        Outcome {
-            tried,
-            untested,
-            held: None,
-        }
-    }
-}
-
 fn control_piece(cx: &Context, control: &Control) -> Evidence {
     cx.evidence(
         "the control, the identity's claims signed again with the signing key, is accepted",
         &control.exchange,
     )
+}
+
+/// What follows when none of a family was accepted.
+fn not_accepted<'a>(refused: usize, unclear: Option<String>) -> Answered<'a> {
+    match (refused, unclear) {
+        (0, Some(reason)) => Answered::Unclear(reason),
+        (0, None) => Answered::Unclear("no such token can be made from the identity's".to_owned()),
+        _ => Answered::Refused,
+    }
 }
 
 /// The first two fixed parts of a path: operations below one are likely to share a verifier.
