@@ -233,7 +233,7 @@ const OPERATIONS: &[Operation] = &[
         body: Some(|| {
             (
                 json!({"type": "object", "required": ["prompt"], "properties": {
-                "prompt": {"type": "string", "description": "What the assistant should do: it can list, inspect and run containers and read their logs."}}}),
+                "prompt": {"type": "string", "description": "What the assistant should do: it can list, inspect, start, stop and run containers and read their logs."}}}),
                 json!({"prompt": "List my containers."}),
             )
         }),

@@ -17,6 +17,12 @@ pub(crate) enum Call {
     ReadLogs {
         container: String,
     },
+    StartContainer {
+        container: String,
+    },
+    StopContainer {
+        container: String,
+    },
     RunContainer {
         image: String,
         command: Vec<String>,
@@ -32,6 +38,8 @@ pub(crate) const TOOLS: &[&str] = &[
     "list_containers()",
     "inspect_container(container)",
     "read_logs(container)",
+    "start_container(container)",
+    "stop_container(container)",
     "run_container(image, command, volumes, privileged)",
 ];
 
@@ -112,6 +120,12 @@ fn call(words: &[Word]) -> Option<Call> {
     {
         return Some(call);
     }
+    if has(&["stop", "halt", "stop_container"]) {
+        return named(words, &plain).map(|container| Call::StopContainer { container });
+    }
+    if has(&["start", "start_container"]) {
+        return named(words, &plain).map(|container| Call::StartContainer { container });
+    }
     if has(&["log", "logs", "output", "read_logs"]) {
         return named(words, &plain).map(|container| Call::ReadLogs { container });
     }
@@ -159,6 +173,8 @@ fn named(words: &[Word], plain: &[String]) -> Option<String> {
             "logs",
             "inspect",
             "describe",
+            "stop",
+            "start",
         ]
         .contains(&word.as_str())
     })?;
@@ -267,6 +283,17 @@ mod tests {
             [Call::InspectContainer {
                 container: "web".to_owned()
             }]
+        );
+        assert_eq!(
+            plan("Stop the container `ctr-1`; start web"),
+            [
+                Call::StopContainer {
+                    container: "ctr-1".to_owned()
+                },
+                Call::StartContainer {
+                    container: "web".to_owned()
+                }
+            ]
         );
         assert!(plan("What is the weather like?").is_empty());
         assert!(plan("").is_empty());

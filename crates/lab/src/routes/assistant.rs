@@ -51,6 +51,11 @@ async fn ask(
 }
 
 async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
+    // Any tenant's container by its id, or any of the engine's by its name.
+    let any = |name: &str| {
+        let known = state.store.container(name);
+        known.map_or_else(|| name.to_owned(), |container| container.engine)
+    };
     match call {
         Call::ListContainers {} => {
             let containers = state.engine.containers(true).await?;
@@ -66,13 +71,21 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
             Ok(shown.collect())
         }
         Call::InspectContainer { container } => {
-            let found = state.engine.inspect(container).await?;
+            let found = state.engine.inspect(&any(container)).await?;
             Ok(
                 json!({"name": found.name.trim_start_matches('/'), "image": found.config.image,
                 "state": found.state.status, "command": found.config.cmd}),
             )
         }
-        Call::ReadLogs { container } => logs(state, container).await,
+        Call::ReadLogs { container } => logs(state, &any(container)).await,
+        Call::StartContainer { container } => {
+            state.engine.start(&any(container)).await?;
+            Ok("started".into())
+        }
+        Call::StopContainer { container } => {
+            state.engine.stop(&any(container), 5).await?;
+            Ok("stopped".into())
+        }
         Call::RunContainer {
             image,
             command,
@@ -92,6 +105,7 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
 async fn act_as_caller(state: &State, caller: &Principal, call: &Call) -> Result<Value, Problem> {
     let needed = match call {
         Call::RunContainer { .. } => "jobs:write",
+        Call::StartContainer { .. } | Call::StopContainer { .. } => "containers:write",
         _ => "containers:read",
     };
     if !caller.has_scope(needed) {
@@ -118,6 +132,14 @@ async fn act_as_caller(state: &State, caller: &Principal, call: &Call) -> Result
             )
         }
         Call::ReadLogs { container } => logs(state, &own(container)?.engine).await,
+        Call::StartContainer { container } => {
+            state.engine.start(&own(container)?.engine).await?;
+            Ok("started".into())
+        }
+        Call::StopContainer { container } => {
+            state.engine.stop(&own(container)?.engine, 5).await?;
+            Ok("stopped".into())
+        }
         Call::RunContainer {
             image,
             command,

@@ -361,6 +361,12 @@ fn the_assistant_acts_as_the_service_only_when_the_hole_is_open() {
             .unwrap()
             .contains("invoice")
     );
+    let state =
+        |lab: &Lab| get(lab, &format!("/v1/containers/{OTHERS}"), bob(lab)).json()["state"].clone();
+    ask(&lab, &format!("Please stop the container {OTHERS}."));
+    assert_eq!(state(&lab), "exited");
+    ask(&lab, "Start the container globex-ledger");
+    assert_eq!(state(&lab), "running");
     let ran = ask(
         &lab,
         "docker run -v /:/host allowed/app:1 touch /host/by-assistant",
@@ -381,6 +387,11 @@ fn the_assistant_acts_as_the_service_only_when_the_hole_is_open() {
             .unwrap()
             .contains("acme web")
     );
+    let stopped = ask(&lab, &format!("Please stop the container {OTHERS}."));
+    assert!(stopped["steps"][0]["error"].is_string(), "{stopped}");
+    assert_eq!(state(&lab), "running");
+    let stopped = ask(&lab, "Stop the container web");
+    assert_eq!(stopped["steps"][0]["result"], "stopped", "{stopped}");
     let ran = ask(
         &lab,
         "docker run -v /:/host allowed/app:1 touch /host/by-assistant",
