@@ -6,3 +6,4 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod posture;
 pub(crate) mod scan;
+pub(crate) mod token;

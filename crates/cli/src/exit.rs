@@ -5,7 +5,8 @@
 pub(crate) enum Exit {
     /// It ran, and nothing reached the level of `--fail-on`.
     Clean,
-    /// It ran, and a finding at `firm` or above reached the level of `--fail-on`.
+    /// It ran, and a finding at `firm` or above reached the level of `--fail-on`; or a token was
+    /// refused.
     Failed,
     /// Usage, configuration or the tool itself failed, or the run was cut short; outranks `Failed`.
     Error,
@@ -22,7 +23,8 @@ impl Exit {
         ),
         (
             Exit::Failed,
-            "It ran, and a finding at `firm` or above reached the level of `--fail-on`.",
+            "It ran, and a finding at `firm` or above reached the level of `--fail-on`; or \
+             `cofferdam token` was given a token that is refused.",
         ),
         (
             Exit::Error,

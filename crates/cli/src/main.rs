@@ -29,6 +29,7 @@ enum Command {
     Scan(Box<commands::scan::Args>),
     Posture(commands::posture::Args),
     Demo(commands::demo::Args),
+    Token(Box<commands::token::Args>),
     Explain(commands::explain::Args),
     Completions(commands::completions::Args),
     #[command(hide = true)]
@@ -53,6 +54,7 @@ fn run() -> Exit {
         Command::Scan(args) => commands::scan::run(*args),
         Command::Posture(args) => commands::posture::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Token(args) => commands::token::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Generate(args) => commands::generate::run(&args),

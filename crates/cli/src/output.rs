@@ -170,6 +170,18 @@ pub(crate) fn failure(failure: &Failure) -> Exit {
     Exit::Error
 }
 
+/// Prints a remark on standard error, in one line.
+pub(crate) fn note(text: &str) {
+    let text = format!("{}\n", cofferdam_report::visible_lines(text));
+    // When standard error is gone there is nobody left to tell.
+    drop(anstream::stderr().write_all(text.as_bytes()));
+}
+
+/// Prints a warning on standard error.
+pub(crate) fn warn(text: &str) {
+    note(&format!("warning: {text}"));
+}
+
 /// Prints what clap has to say: help and version are no errors.
 pub(crate) fn usage(error: &clap::Error) -> Exit {
     drop(error.print());

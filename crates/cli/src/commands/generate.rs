@@ -102,11 +102,16 @@ fn cli() -> String {
     };
     section(&mut command.clone(), "cofferdam");
     for subcommand in command.get_subcommands().filter(|c| !c.is_hide_set()) {
-        if subcommand.get_name() != "help" {
-            section(
-                &mut subcommand.clone(),
-                &format!("cofferdam {}", subcommand.get_name()),
-            );
+        let name = format!("cofferdam {}", subcommand.get_name());
+        if subcommand.get_name() == "help" {
+            continue;
+        }
+        section(&mut subcommand.clone(), &name);
+        for inner in subcommand
+            .get_subcommands()
+            .filter(|c| c.get_name() != "help")
+        {
+            section(&mut inner.clone(), &format!("{name} {}", inner.get_name()));
         }
     }
     page

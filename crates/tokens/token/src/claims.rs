@@ -99,6 +99,21 @@ impl Claims {
         self.document.root().get(name)
     }
 
+    /// Whether the claim is there and is not `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let places = &self.places;
+        let place = match name {
+            "sub" => places.sub,
+            "iat" => places.iat,
+            "nbf" => places.nbf,
+            "jti" => places.jti,
+            "client_id" => places.client_id,
+            "azp" => places.azp,
+            _ => return self.get(name).is_some_and(|claim| !claim.is_null()),
+        };
+        place != 0
+    }
+
     /// The claims as the JSON text that was signed. It has passed the strict reader, so any other
     /// reader sees the same in it.
     pub fn json(&self) -> &str {

@@ -260,7 +260,7 @@ impl Profile {
 
     pub(crate) fn check_claims(&self, claims: &Claims) -> Result<(), Rejection> {
         for name in self.required {
-            if claims.get(name).is_none_or(|claim| claim.is_null()) {
+            if !claims.has(name) {
                 return Err(Rejection::ClaimMissing(name));
             }
         }
