@@ -1,15 +1,23 @@
 //! A lab and a client that sends what it is told, byte for byte.
 
+use cofferdam_issuer::SigningKey;
 use cofferdam_lab::{Hole, Lab, LabOptions, Switches};
+use cofferdam_token::Algorithm;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 pub(crate) fn lab(switches: Switches) -> Lab {
+    // One key for all: making one takes longer than all else that a lab does.
+    static KEY: LazyLock<String> = LazyLock::new(|| {
+        let key = SigningKey::generate(Algorithm::Rs256).unwrap();
+        key.to_pem().unwrap()
+    });
     Lab::start(LabOptions {
+        signing_key_pem: Some(KEY.clone()),
         switches,
         shell_helper: Some(PathBuf::from(env!("CARGO_BIN_EXE_cofferdam-lab-shell"))),
         ..LabOptions::default()
