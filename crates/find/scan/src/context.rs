@@ -260,7 +260,7 @@ impl Context {
     }
 
     /// Keeps a finding at once, so that an interrupted scan has it. One with the same fingerprint
-    /// takes its places and evidence in.
+    /// takes its places and evidence in, and its description in place of its own.
     pub fn report(&self, mut finding: Finding) {
         finding.title = self.redact(&finding.title);
         finding.description = self.redact(&finding.description);
@@ -273,6 +273,7 @@ impl Context {
             findings.push(finding);
             return;
         };
+        known.description = finding.description;
         known.severity = known.severity.max(finding.severity);
         known.confidence = known.confidence.max(finding.confidence);
         for place in finding.places {

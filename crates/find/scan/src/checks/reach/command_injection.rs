@@ -27,7 +27,7 @@
 
 use crate::probes::{
     self, Canary, Injection, Input, LiveReader, Spot, caller, find_text, injections, inputs,
-    item_path, read_back,
+    item_path, read_back, remove,
 };
 use crate::{Context, Halt, Level, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{
@@ -146,28 +146,21 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             candidate: &candidate,
             proof: &proof,
         };
-        // The finding is kept before more is asked, in case the scan ends there.
-        let facts = match proof.spot {
-            Some(_) => Some(probes::posture_of(cx, &shell).await?),
-            None => None,
-        };
-        let mut grants = vec![State::Exec];
-        if facts
-            .as_ref()
-            .is_some_and(|facts| facts.truth(Condition::UserRoot) == Truth::Yes)
-        {
-            grants.push(State::ExecRoot);
+        let finding = Finding::new(&META, places, proof.evidence.clone())
+            .described(format!(
+                "`{}` of {} reaches a shell: a command behind {} was run",
+                candidate.input.name, candidate.operation, proof.way.name
+            ))
+            .grants([State::Exec]);
+        // Kept before more is asked, in case the scan ends there.
+        cx.report(finding.clone());
+        if proof.spot.is_none() {
+            continue;
         }
-        cx.report(
-            Finding::new(&META, places, proof.evidence.clone())
-                .described(format!(
-                    "`{}` of {} reaches a shell: a command behind {} was run",
-                    candidate.input.name, candidate.operation, proof.way.name
-                ))
-                .grants(grants),
-        );
-        if let Some(facts) = facts {
-            cx.learn(&facts);
+        let facts = probes::posture_of(cx, &shell).await?;
+        cx.learn(&facts);
+        if facts.truth(Condition::UserRoot) == Truth::Yes {
+            cx.report(finding.grants([State::ExecRoot]));
         }
     }
     if tried == 0 {
@@ -205,6 +198,7 @@ impl Candidate<'_> {
             let expected = canary.expected();
             let exchange = cx.send_fresh(self.inject(&way, &canary.shell())).await?;
             let here = find_text(&exchange, |text| text.contains(&expected).then_some(()));
+            let made = exchange.status() == Some(201);
             let later = match &here {
                 // What is queued tells its output later.
                 None if matches!(exchange.status(), Some(201 | 202)) => {
@@ -215,6 +209,9 @@ impl Candidate<'_> {
                 }
                 _ => None,
             };
+            if made {
+                remove(cx, self.operation, &exchange, self.who).await?;
+            }
             let proving = match (&here, &later) {
                 (Some(_), _) => &exchange,
                 (None, Some(later)) => later,

@@ -32,7 +32,7 @@ use crate::probes::{
     self, Input, KNOWN_FILES, KnownFile, LiveReader, Spot, Technique, caller, find_text, inputs,
     techniques,
 };
-use crate::{Context, Exchange, Halt, Operation, Outcome, Protection, Request};
+use crate::{Context, Exchange, Halt, Operation, Outcome, Protection, Reach, Request};
 use cofferdam_finding::{Confidence, Evidence, Finding, Meta, Severity, State};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -307,7 +307,7 @@ fn likelihood(operation: &Operation, input: &Input) -> u8 {
     if !input.is_free() {
         return 0;
     }
-    let tagged = operation.reaches(crate::Reach::File);
+    let tagged = operation.reaches(Reach::File);
     let named = input.named(FILE_WORDS)
         || input.hints_at("file")
         || input.hints_at("directory")
@@ -326,6 +326,8 @@ fn likelihood(operation: &Operation, input: &Input) -> u8 {
         (_, true, _) | (true, ..) | (_, _, true) => 2,
         // Every other text of a request that changes nothing gets a small set.
         _ if operation.is_safe() => 1,
+        // A URL may be one of a file.
+        _ if operation.reaches(Reach::Outbound) && input.named(&["url", "uri"]) => 1,
         _ => 0,
     }
 }

@@ -31,6 +31,7 @@
 
 use crate::probes::{
     self, IMDS_LIFETIME, Input, Inside, RequestShape, Spot, caller, find_text, inputs, read_back,
+    remove,
 };
 use crate::{Callback, Context, Exchange, Halt, Hit, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{
@@ -149,7 +150,11 @@ pub(crate) async fn run(cx: &Context) -> Result<Outcome, Halt> {
             if one.hit.is_none() {
                 one.hit = callback.wait(&one.nonce, rest).await;
             }
-            if let Some(proof) = candidate.conclude(cx, callback, one).await? {
+            let proof = candidate.conclude(cx, callback, one).await?;
+            if one.exchange.status() == Some(201) {
+                remove(cx, candidate.operation, &one.exchange, candidate.who).await?;
+            }
+            if let Some(proof) = proof {
                 proven.push((&*candidate, proof));
                 break;
             }
@@ -367,6 +372,18 @@ async fn report(
         grants.push(State::SsrfBlind);
         description.push_str("; the answer is not shown");
     }
+    let severity = match proof.answer.is_seen() {
+        true => META.severity,
+        false => Severity::Medium,
+    };
+    // Kept before more is asked: what is inside may not answer for long.
+    cx.report(
+        Finding::new(&META, places.clone(), proof.evidence.clone())
+            .described(description.clone())
+            .confidence(confidence)
+            .severity(severity)
+            .grants(grants.clone()),
+    );
     let shape = RequestShape::of(operation, &candidate.request, &candidate.input);
     let mut whole = false;
     if let Some(shape) = &shape
@@ -422,11 +439,7 @@ async fn report(
         Finding::new(&META, places, proof.evidence)
             .described(description)
             .confidence(confidence)
-            .severity(if grants == [State::SsrfBlind] {
-                Severity::Medium
-            } else {
-                META.severity
-            })
+            .severity(if whole { META.severity } else { severity })
             .grants(grants)
             .conditions(conditions),
     );
