@@ -354,7 +354,10 @@ impl Runner<'_> {
     }
 
     fn made(&self, operation: &Operation, exchange: &Exchange, auth: Auth) {
-        if operation.is_safe() || is_prompt(operation) {
+        // A login or a search changes nothing that anybody would want undone.
+        let asks = ["login", "signin", "search", "query", "validate"];
+        let last = operation.path.rsplit('/').next().unwrap_or_default();
+        if operation.is_safe() || is_prompt(operation) || asks.contains(&last) {
             return;
         }
         let known = |delete: &Operation, name: &str, value: &str| {

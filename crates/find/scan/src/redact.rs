@@ -10,7 +10,7 @@ mod patterns;
 use crate::text::{boundary, head};
 use crate::{Exchange, Identity, Response, Sent};
 use cofferdam_finding::{Evidence, RequestRecord, ResponseRecord};
-use needle::Needle;
+use needle::Index;
 use std::sync::{PoisonError, RwLock};
 
 /// Bytes of a body that a report keeps.
@@ -19,36 +19,36 @@ const KEPT: usize = 4096;
 const WINDOW: usize = 48 * 1024;
 /// Bytes at a cut edge that are dropped again, since a secret may be cut in two there.
 const MARGIN: usize = 16 * 1024;
-/// Made tokens that are remembered; the oldest are forgotten first.
-const REMEMBERED: usize = 4096;
+/// Made tokens that are remembered; then all of them are forgotten, and it begins anew.
+const REMEMBERED: usize = 65_536;
 /// Shorter texts are no secrets but words.
 const SHORTEST: usize = 6;
 
 /// Knows the secrets of one scan.
 #[derive(Default)]
 pub(crate) struct Redactor {
-    own: Vec<Needle>,
-    made: RwLock<Vec<Needle>>,
+    own: Index,
+    made: RwLock<Index>,
 }
 
 impl Redactor {
     pub(crate) fn new(identities: &[Identity], signing_key: Option<&str>) -> Self {
-        let mut own = Vec::new();
+        let mut own = Index::default();
         for identity in identities {
             let label = format!("[token of {}]", identity.name);
-            own.extend(needles(identity.token.reveal(), &label));
+            insert(&mut own, identity.token.reveal(), &label);
         }
         if let Some(key) = signing_key {
-            own.extend(needles(key.trim(), "[signing key]"));
+            insert(&mut own, key.trim(), "[signing key]");
             if let Ok(serde_json::Value::Object(jwk)) = serde_json::from_str(key) {
                 for member in ["k", "d", "p", "q", "dp", "dq", "qi"] {
                     if let Some(text) = jwk.get(member).and_then(serde_json::Value::as_str) {
-                        own.extend(needles(text, "[signing key]"));
+                        insert(&mut own, text, "[signing key]");
                     }
                 }
             }
             for line in key.lines().filter(|line| !line.starts_with("-----")) {
-                own.extend(needles(line.trim(), "[signing key]"));
+                insert(&mut own, line.trim(), "[signing key]");
             }
         }
         Self {
@@ -60,15 +60,10 @@ impl Redactor {
     /// Remembers a made token.
     pub(crate) fn learn(&self, token: &str) {
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        for needle in needles(token, "[made token]") {
-            if !made.contains(&needle) {
-                made.push(needle);
-            }
+        if made.len() >= REMEMBERED {
+            *made = Index::default();
         }
-        if made.len() > REMEMBERED {
-            let surplus = made.len() - REMEMBERED;
-            made.drain(..surplus);
-        }
+        insert(&mut made, token, "[made token]");
     }
 
     /// Remembers a whole field value: its longest word is the token.
@@ -82,7 +77,7 @@ impl Redactor {
     /// The text with every secret replaced.
     pub(crate) fn text(&self, text: &str) -> String {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-        let known: Vec<&Needle> = self.own.iter().chain(made.iter()).collect();
+        let known = [&self.own, &*made];
         let text = needle::replace(text, &known);
         let text = needle::replace_in_base64(&text, &known);
         patterns::replace(&text)
@@ -183,20 +178,19 @@ impl Redactor {
     }
 }
 
-/// The whole of a secret, and for a JWT its signature alone: what else stands in it is no secret
+/// Adds the whole of a secret, and for a JWT its signature alone: what else stands in it is no secret
 /// but the signature makes it one.
-fn needles(secret: &str, label: &str) -> Vec<Needle> {
-    let mut needles = Vec::new();
-    if secret.len() >= SHORTEST {
-        needles.push(Needle::new(secret, label));
-        if secret.matches('.').count() == 2
-            && let Some((_, signature)) = secret.rsplit_once('.')
-            && signature.len() >= 16
-        {
-            needles.push(Needle::new(signature, "[signature]"));
-        }
+fn insert(index: &mut Index, secret: &str, label: &str) {
+    if secret.len() < SHORTEST {
+        return;
     }
-    needles
+    index.insert(secret, label);
+    if secret.matches('.').count() == 2
+        && let Some((_, signature)) = secret.rsplit_once('.')
+        && signature.len() >= 16
+    {
+        index.insert(signature, "[signature]");
+    }
 }
 
 /// An `Authorization` value: the scheme stays, what follows does not, unless it is a placeholder.
@@ -336,6 +330,12 @@ mod tests {
             let signature = token.rsplit('.').next().unwrap();
             prop_assert!(!clean.contains(&token) && !clean.contains(signature), "{clean}");
             prop_assert!(!clean.contains(&hidden), "{clean}");
+        }
+
+        #[test]
+        fn a_token_of_any_characters_goes(token in "[^\\s\\[\\]%\\\\]{8,20}", around in "\\PC{0,20}") {
+            let clean = redactor(&token).text(&format!("{around} {token} {around}"));
+            prop_assert!(!clean.contains(&token) || around.contains(&token), "{clean}");
         }
 
         #[test]

@@ -3,57 +3,98 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use std::collections::HashMap;
 
 /// A known secret and what stands in its place.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Needle {
+struct Needle {
     text: Vec<u8>,
     label: String,
 }
 
-impl Needle {
-    pub(super) fn new(text: &str, label: &str) -> Self {
-        Self {
-            text: text.as_bytes().to_vec(),
+/// Bytes by which secrets are found; no secret is shorter.
+const KEY: usize = 4;
+
+/// Known secrets by their first bytes, so that a text is passed over once, however many there are.
+#[derive(Default)]
+pub(super) struct Index {
+    buckets: HashMap<[u8; KEY], Vec<Needle>>,
+    length: usize,
+}
+
+impl Index {
+    /// Adds a secret, unless it is there or shorter than [`KEY`].
+    pub(super) fn insert(&mut self, text: &str, label: &str) {
+        let bytes = text.as_bytes();
+        let Some(key) = bytes.first_chunk::<KEY>() else {
+            return;
+        };
+        let bucket = self.buckets.entry(*key).or_default();
+        if bucket.iter().any(|known| known.text == bytes) {
+            return;
+        }
+        bucket.push(Needle {
+            text: bytes.to_vec(),
             label: label.to_owned(),
+        });
+        // A whole token is found before what it begins with.
+        bucket.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
+        self.length += 1;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The secret that the beginning of `text` writes: in how many bytes, and what replaces it.
+    fn find(&self, text: &[u8]) -> Option<(usize, &str)> {
+        let mut key = [0; KEY];
+        let mut at = 0;
+        for byte in &mut key {
+            let (written, length) = unit(text.get(at..)?)?;
+            *byte = written;
+            at += length;
         }
+        self.buckets.get(&key)?.iter().find_map(|needle| {
+            let length = match_at(text, &needle.text)?;
+            Some((length, needle.label.as_str()))
+        })
+    }
+
+    /// Whether a secret stands plainly in `text`.
+    fn is_in(&self, text: &[u8]) -> bool {
+        text.windows(KEY).enumerate().any(|(at, window)| {
+            window
+                .first_chunk::<KEY>()
+                .and_then(|key| self.buckets.get(key))
+                .is_some_and(|bucket| {
+                    bucket
+                        .iter()
+                        .any(|needle| text[at..].starts_with(&needle.text))
+                })
+        })
     }
 }
 
-/// Replaces every needle, written plainly, percent-encoded (once or twice), or with JSON escapes.
-pub(super) fn replace(text: &str, needles: &[&Needle]) -> String {
-    let mut clean = text.to_owned();
-    for needle in needles {
-        if let Some(replaced) = replace_one(&clean, needle) {
-            clean = replaced;
-        }
-    }
-    clean
-}
-
-fn replace_one(text: &str, needle: &Needle) -> Option<String> {
+/// Replaces every secret, written plainly, percent-encoded (once or twice), or with JSON escapes.
+pub(super) fn replace(text: &str, known: &[&Index]) -> String {
     let bytes = text.as_bytes();
-    let first = *needle.text.first()?;
-    let mut out: Option<String> = None;
+    let mut out = String::with_capacity(text.len());
     let (mut at, mut copied) = (0, 0);
     while at < bytes.len() {
-        let byte = bytes[at];
-        if (byte == first || byte == b'%' || byte == b'\\')
-            && let Some(length) = match_at(&bytes[at..], &needle.text)
-        {
-            let out = out.get_or_insert_with(String::new);
-            // Both ends lie beside ASCII bytes that were matched, so they are character boundaries.
-            out.push_str(text.get(copied..at)?);
-            out.push_str(&needle.label);
-            at += length;
-            copied = at;
-        } else {
-            at += 1;
+        match known.iter().find_map(|index| index.find(&bytes[at..])) {
+            // Both ends lie beside ASCII bytes that were matched, so they are character boundaries;
+            // a secret that is not ASCII is matched as a whole.
+            Some((length, label)) if text.is_char_boundary(at) => {
+                out.push_str(&text[copied..at]);
+                out.push_str(label);
+                at += length;
+                copied = at;
+            }
+            _ => at += 1,
         }
     }
-    let mut out = out?;
-    out.push_str(text.get(copied..)?);
-    Some(out)
+    out.push_str(&text[copied..]);
+    out
 }
 
 /// How many bytes of `text` write the whole of `needle`, if its beginning does.
@@ -110,7 +151,7 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Replaces every run of base64 characters that decodes to something with a needle in it.
-pub(super) fn replace_in_base64(text: &str, needles: &[&Needle]) -> String {
+pub(super) fn replace_in_base64(text: &str, known: &[&Index]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_base64) {
@@ -118,7 +159,7 @@ pub(super) fn replace_in_base64(text: &str, needles: &[&Needle]) -> String {
         let run = &rest[start..];
         let end = run.find(|c| !is_base64(c)).unwrap_or(run.len());
         let (run, after) = run.split_at(end);
-        if run.len() >= SHORTEST_RUN && hides(run, needles, DEPTH) {
+        if run.len() >= SHORTEST_RUN && hides(run, known, DEPTH) {
             out.push_str("[base64 with a token]");
         } else {
             out.push_str(run);
@@ -135,7 +176,7 @@ fn is_base64(character: char) -> bool {
 
 /// Whether `run` decodes to something with a needle in it. It may begin in the middle of what was
 /// taken for one run (`/files/aGVs…`), so every alignment is tried.
-fn hides(run: &str, needles: &[&Needle], depth: u32) -> bool {
+fn hides(run: &str, known: &[&Index], depth: u32) -> bool {
     let run = run.trim_end_matches('=');
     let plain: String = run
         .chars()
@@ -167,25 +208,13 @@ fn hides(run: &str, needles: &[&Needle], depth: u32) -> bool {
                 let Ok(decoded) = engine.decode(part) else {
                     return false;
                 };
-                needles
-                    .iter()
-                    .any(|needle| contains(&decoded, &needle.text))
+                known.iter().any(|index| index.is_in(&decoded))
                     || (depth > 1
                         && std::str::from_utf8(&decoded).is_ok_and(|inner| {
                             inner.split(|c| !is_base64(c)).any(|run| {
-                                run.len() >= SHORTEST_RUN && hides(run, needles, depth - 1)
+                                run.len() >= SHORTEST_RUN && hides(run, known, depth - 1)
                             })
                         }))
             })
     })
-}
-
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else {
-        return false;
-    };
-    text.len() >= needle.len()
-        && text
-            .windows(needle.len())
-            .any(|window| window[0] == *first && window == needle)
 }
