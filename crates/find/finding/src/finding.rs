@@ -317,14 +317,13 @@ pub fn fingerprint(check: &str, place: Option<&Place>) -> String {
     };
     part(check);
     if let Some(place) = place {
-        for text in [
-            &place.operation,
-            &place.parameter,
-            &place.container,
-            &place.file,
-        ] {
+        for text in [&place.operation, &place.parameter, &place.container] {
             part(text.as_deref().unwrap_or_default());
         }
+        // The same operation is the same flaw, whether its description came from a file or from the
+        // service itself.
+        let file = place.file.as_deref().filter(|_| place.operation.is_none());
+        part(file.unwrap_or_default());
     }
     hash.finalize()
         .iter()
@@ -390,6 +389,12 @@ mod tests {
         assert_ne!(
             fingerprint(check, Some(&operation)),
             fingerprint(check, Some(&operation.clone().parameter("b")))
+        );
+        let mut described = operation.clone();
+        described.file = Some("openapi.yaml".to_owned());
+        assert_eq!(
+            fingerprint(check, Some(&operation)),
+            fingerprint(check, Some(&described))
         );
         assert_eq!(fingerprint(check, None).len(), 32);
     }
