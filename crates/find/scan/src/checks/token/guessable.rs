@@ -156,12 +156,17 @@ async fn known_from_each_other<'a>(
         };
         answers.push(match grounds(cx, operation, *who).await? {
             Ok(mut pieces) => {
-                let shows = format!(
-                    "the token of {}, which is among the first {GUESSES} guesses from the token of {}, \
-                     is accepted",
-                    identity(b).name,
-                    identity(a).name
-                );
+                let (a, b) = (&identity(a).name, &identity(b).name);
+                let shows = if estimate.from_name {
+                    format!(
+                        "the token of {b}, which is that of {a} with the name replaced, is accepted"
+                    )
+                } else {
+                    format!(
+                        "the token of {b}, which is among the first {GUESSES} guesses from the \
+                         token of {a}, is accepted"
+                    )
+                };
                 pieces.push(cx.evidence(shows, valid).observed(estimate.why.clone()));
                 Answered::Accepted(Hit::new(cx, operation, *who, pieces))
             }
@@ -232,14 +237,9 @@ async fn short<'a>(
     };
     Ok(match grounds(cx, operation, who).await? {
         Ok(mut pieces) => {
-            let shows = format!(
-                "a token is accepted that is one of at most 2^{} ",
-                estimate.bits.ceil()
-            );
-            pieces.push(
-                cx.evidence(shows.trim_end(), valid)
-                    .observed(estimate.why.clone()),
-            );
+            let bits = estimate.bits.ceil();
+            let shows = format!("a token is accepted that is one of at most 2^{bits}");
+            pieces.push(cx.evidence(shows, valid).observed(estimate.why.clone()));
             let mut hit = Hit::new(cx, operation, who, pieces);
             hit.proven = false;
             Answered::Accepted(hit)
