@@ -24,9 +24,12 @@ pub struct Manifest {
 pub struct Planted {
     /// [`Hole::id`].
     pub id: String,
-    /// The check that must report it; none where a posture rule must.
+    /// The check or posture rule that must report it; none for a fact about the surroundings.
     #[serde(default)]
     pub check: Option<String>,
+    /// Others that report it too, with good reason.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// The conditions of the edge data that hold while it is open.
     #[serde(default)]
     pub conditions: Vec<String>,
@@ -109,7 +112,12 @@ mod tests {
         for planted in &manifest().holes {
             assert!(!planted.fixes.is_empty(), "{}", planted.id);
             assert!(
-                planted.check.is_some() != planted.operations.is_empty(),
+                planted.check.is_some() == planted.needs.is_empty(),
+                "{}",
+                planted.id
+            );
+            assert!(
+                planted.operations.is_empty() != planted.conditions.is_empty(),
                 "{}",
                 planted.id
             );
