@@ -6,21 +6,20 @@
 //! answers to random paths in the same folder, since services differ in how they say *not found*.
 
 mod clues;
+mod learn;
 mod words;
 
 use super::harvest::looks_like_id;
-use super::{Harvest, Samples, first_identity, har, operation, tag};
+use super::{Harvest, first_identity, har, operation, tag};
 use crate::client::Client;
 use crate::context::nonce;
 use crate::request::encode;
 use crate::run::Stop;
-use crate::{
-    Auth, BodySpec, Exchange, Level, Operation, Param, ParamIn, Request, ScanOptions, oracle,
-};
+use crate::{Auth, Exchange, Level, Operation, ParamIn, Request, ScanOptions, oracle};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hyper::Method;
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -33,8 +32,6 @@ const OPERATIONS: usize = 300;
 const ITEMS: usize = 2;
 /// Common words that are tried under every prefix.
 const FIRST: usize = 40;
-/// Missing fields that are filled in before an operation is given up.
-const FIELDS: usize = 8;
 
 /// What was found.
 pub(super) struct Discovered {
@@ -63,6 +60,7 @@ pub(super) async fn discover(
         harvest: Harvest::default(),
         identifiers: HashSet::new(),
         folders: Vec::new(),
+        changed: Vec::new(),
     };
     explorer.seed(described);
     explorer.explore(described).await?;
@@ -75,6 +73,12 @@ pub(super) async fn discover(
         }
     }
     let mut notes = Vec::new();
+    if !explorer.changed.is_empty() {
+        notes.push(format!(
+            "discovery may have changed state with POST {}",
+            explorer.changed.join(", ")
+        ));
+    }
     if explorer.budget == 0 {
         notes.push("discovery used up its share of the requests; there may be more".to_owned());
     }
@@ -100,6 +104,8 @@ struct Explorer<'a> {
     identifiers: HashSet<String>,
     /// Folders in which something was found.
     folders: Vec<String>,
+    /// Paths that took a `POST`.
+    changed: Vec<String>,
 }
 
 impl Explorer<'_> {
@@ -457,67 +463,6 @@ impl Explorer<'_> {
         (template, values)
     }
 
-    /// Adds the query parameters that a refusal names, one after the other.
-    async fn learn_query(&mut self, id: &str, path: &str, refusal: &str) -> Result<(), Stop> {
-        let samples = Samples::new(&self.options.base);
-        let mut refusal = refusal.to_owned();
-        for _ in 0..FIELDS {
-            let Some(found) = self.found.get(id) else {
-                return Ok(());
-            };
-            let mut found = found.clone();
-            let Some(field) = clues::missing_fields(&refusal)
-                .into_iter()
-                .find(|field| found.param(ParamIn::Query, &field.name).is_none())
-            else {
-                return Ok(());
-            };
-            let mut param = Param {
-                name: field.name.clone(),
-                place: ParamIn::Query,
-                required: true,
-                schema: Value::Null,
-                example: None,
-                description: String::new(),
-            };
-            let mut values = self.harvest.fitting(&found, &field.name, 3);
-            values.extend(samples.param(&param));
-            values.extend(self.harvest.related(&found.path, 3));
-            values.extend(["README.md", "index.html", "1", "sample"].map(str::to_owned));
-            for value in values {
-                let mut request = Request::get(path, self.auth.clone());
-                for known in found
-                    .params
-                    .iter()
-                    .filter(|param| param.place == ParamIn::Query)
-                {
-                    let example = known
-                        .example
-                        .as_ref()
-                        .and_then(Value::as_str)
-                        .unwrap_or("1");
-                    request = request.with_query(&known.name, example);
-                }
-                self.budget = self.budget.saturating_sub(1);
-                let exchange = self
-                    .client
-                    .send(&request.with_query(&field.name, &value))
-                    .await?;
-                refusal = exchange.text().into_owned();
-                if param.example.is_none() || oracle::welcome(&exchange) {
-                    param.example = Some(Value::from(value));
-                }
-                if oracle::welcome(&exchange) || !clues::missing_fields(&refusal).is_empty() {
-                    break;
-                }
-            }
-            found.params.push(param);
-            tag::tag(&mut found);
-            self.found.insert(id.to_owned(), found);
-        }
-        Ok(())
-    }
-
     /// Asks which methods each path takes.
     async fn methods(&mut self) -> Result<(), Stop> {
         let paths: Vec<String> = self
@@ -543,110 +488,6 @@ impl Explorer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Sends an empty `POST` where one could be taken, and fills in the fields that are missed.
-    async fn unsafe_operations(&mut self) -> Result<(), Stop> {
-        let base = self.options.base.base_path().to_owned();
-        let mut paths: Vec<String> = self
-            .found
-            .values()
-            .filter(|found| !found.destructive)
-            .filter_map(|found| self.sample_path(found))
-            .collect();
-        let mut folders = vec![base];
-        folders.extend(self.folders.iter().cloned());
-        for folder in folders {
-            paths.extend(words::VERBS.iter().map(|word| format!("{folder}/{word}")));
-        }
-        paths.dedup();
-        let mut absent: HashMap<String, Arc<Exchange>> = HashMap::new();
-        for path in paths {
-            if self.budget == 0 {
-                break;
-            }
-            let folder = folder_of(&path).to_owned();
-            if !absent.contains_key(&folder) {
-                let name = format!("{folder}/{}", nonce());
-                let answer = self.post(&name, &Map::new()).await?;
-                absent.insert(folder.clone(), answer);
-            }
-            let mut body = Map::new();
-            let first = self.post(&path, &body).await?;
-            let status = first.status().unwrap_or(404);
-            let nothing = matches!(status, 404 | 405 | 410 | 501)
-                || absent.get(&folder).is_some_and(|absent| {
-                    absent.status() == Some(status) && oracle::likeness(absent, &first) >= 0.9
-                });
-            if nothing {
-                continue;
-            }
-            let mut refusal = first.text().into_owned();
-            for _ in 0..FIELDS {
-                let known = operation("POST", &path);
-                let Some(field) = clues::missing_fields(&refusal)
-                    .into_iter()
-                    .find(|field| !body.contains_key(&field.name))
-                else {
-                    break;
-                };
-                let value = self.value_for(&known, &field.name);
-                body.insert(field.name.clone(), Value::from(value));
-                refusal = self.post(&path, &body).await?.text().into_owned();
-                if let Some(value) = clues::expected(&refusal) {
-                    body.insert(field.name, value);
-                    refusal = self.post(&path, &body).await?.text().into_owned();
-                }
-            }
-            self.record_post(&path, body);
-        }
-        Ok(())
-    }
-
-    fn record_post(&mut self, path: &str, body: Map<String, Value>) {
-        let (template, values) = self.template(path);
-        let mut found = operation("POST", &template);
-        for (name, value) in values {
-            if let Some(param) = found.params.iter_mut().find(|param| param.name == name) {
-                param.example = Some(Value::from(value));
-            }
-        }
-        let properties: Map<String, Value> = body
-            .keys()
-            .map(|name| (name.clone(), json!({ "type": "string" })))
-            .collect();
-        let required: Vec<&String> = body.keys().collect();
-        found.body = Some(BodySpec {
-            content_type: "application/json".to_owned(),
-            schema: json!({ "type": "object", "properties": properties, "required": required }),
-            example: Some(Value::Object(body)),
-            required: true,
-        });
-        self.found.remove(&found.id());
-        self.keep(found);
-    }
-
-    fn value_for(&self, operation: &Operation, name: &str) -> String {
-        let param = Param {
-            name: name.to_owned(),
-            place: ParamIn::Query,
-            required: true,
-            schema: Value::Null,
-            example: None,
-            description: String::new(),
-        };
-        self.harvest
-            .fitting(operation, name, 1)
-            .pop()
-            .or_else(|| Samples::new(&self.options.base).param(&param))
-            .unwrap_or_else(|| "sample".to_owned())
-    }
-
-    async fn post(&mut self, path: &str, body: &Map<String, Value>) -> Result<Arc<Exchange>, Stop> {
-        self.budget = self.budget.saturating_sub(1);
-        let request = Request::new(Method::POST, path, self.auth.clone())
-            .with_json(&Value::Object(body.clone()));
-        Ok(self.client.send(&request).await?)
     }
 
     /// The path of an operation with the examples of its parameters filled in.

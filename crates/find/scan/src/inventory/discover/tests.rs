@@ -3,6 +3,7 @@
 use super::*;
 use crate::testing::{Request as Asked, Response, serve, token_of};
 use crate::{Identity, inventory};
+use serde_json::json;
 use std::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -97,4 +98,55 @@ fn a_raw_path_belongs_to_a_template() {
     assert!(!matches("/a/{id}", "/a"));
     assert!(!matches("/a/{id}", "/a/x/y"));
     assert_eq!(shape("/a/{x}/b/{y}"), shape("/a/{n}/b/{m}"));
+}
+
+#[tokio::test]
+async fn a_body_is_learned_from_the_refusals_and_only_when_the_level_allows_it() {
+    fn service(request: &Asked) -> Response {
+        if request.subject().is_none() {
+            return Response::text(401, "");
+        }
+        let body = request.json().unwrap_or_default();
+        match (request.method.as_str(), request.path()) {
+            ("POST", "/jobs") if body["image"].is_null() => Response::text(
+                400,
+                "Json deserialize error: missing field `image` at line 1 column 2",
+            ),
+            ("POST", "/jobs") if body["retries"].is_null() => Response::text(
+                400,
+                "Json deserialize error: missing field `retries` at line 1 column 9",
+            ),
+            ("POST", "/jobs") if !body["retries"].is_u64() => Response::text(
+                400,
+                "Json deserialize error: invalid type: string \"x\", expected u32 at line 1 column 9",
+            ),
+            ("POST", "/jobs") => Response::json(201, json!({ "id": "j-1" })),
+            (_, "/jobs") => Response::text(405, ""),
+            _ => Response::text(404, ""),
+        }
+    }
+    for (level, learned) in [(Level::Safe, false), (Level::Active, true)] {
+        let running = serve(Arc::new(service)).await;
+        let mut options = ScanOptions::new(running.base.clone());
+        options.identities = vec![Identity::new("alice", token_of("alice"))];
+        options.level = level;
+        let client = Client::new(&options, Arc::default(), CancellationToken::new()).unwrap();
+        let inventory = inventory::take(&options, &client)
+            .await
+            .map_err(|_| ())
+            .unwrap();
+        let ids: Vec<String> = inventory.operations.iter().map(Operation::id).collect();
+        assert_eq!(ids, ["POST /jobs"]);
+        let noted = inventory
+            .notes
+            .iter()
+            .any(|note| note.ends_with("with POST /jobs"));
+        assert_eq!(noted, learned);
+        let example = inventory.operations[0]
+            .body
+            .as_ref()
+            .and_then(|body| body.example.clone());
+        let expected = json!({ "image": "sample", "retries": 1 });
+        assert_eq!(example, learned.then_some(expected), "{level:?}");
+    }
 }
