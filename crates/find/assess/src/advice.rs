@@ -37,11 +37,11 @@ pub(crate) fn advice(
                 .to_owned(),
         );
     }
-    if options.signing_key.is_none() && !options.identities.is_empty() {
-        let waiting = waiting(controls, "signing-key");
+    let for_key = waiting(controls, "--signing-key");
+    if options.signing_key.is_none() && !for_key.is_empty() {
         advice.push(format!(
             "with the signing key of a staging issuer (`--signing-key FILE`) exact negative tokens \
-             are minted: other audience, other issuer, expired, less scope{waiting}"
+             are minted: other audience, other issuer, expired, less scope{for_key}"
         ));
     }
     if options.level < Level::Active {
@@ -51,14 +51,12 @@ pub(crate) fn advice(
              are tested{waiting}"
         ));
     }
-    if !options.internal {
-        let waiting = waiting(controls, "--internal");
-        if !waiting.is_empty() {
-            advice.push(format!(
-                "with `--internal` a proven server-side request is aimed at the runtime and the \
-                 metadata service{waiting}"
-            ));
-        }
+    let for_internal = waiting(controls, "--internal");
+    if !options.internal && !for_internal.is_empty() {
+        advice.push(format!(
+            "with `--internal` a proven server-side request is aimed at the runtime and the \
+             metadata service{for_internal}"
+        ));
     }
     advice
 }
@@ -95,7 +93,7 @@ mod tests {
         }
         assert!(
             !bare.contains("--signing-key"),
-            "no key helps without a token"
+            "no control waits for a key"
         );
 
         let mut full = options();
@@ -117,7 +115,7 @@ mod tests {
             check: "token.audience".to_owned(),
             title: String::new(),
             status: ControlStatus::Untested,
-            reason: "needs --signing-key".to_owned(),
+            reason: "no --signing-key".to_owned(),
             operations: 0,
         };
         let advice = advice(&one, true, &[control]).join("\n");

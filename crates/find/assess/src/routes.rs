@@ -201,8 +201,13 @@ fn step(step: cofferdam_path::Step, own: &Known) -> Step {
         evidence: step.evidence,
         place: step.place,
         assumes: step.assumes,
-        attack: step.attack,
+        attack: step.attack.iter().map(|id| technique(id)).collect(),
     }
+}
+
+/// An ATT&CK id without the matrix that the edge data note behind it, as in `T1552.004@linux`.
+fn technique(id: &str) -> String {
+    id.split('@').next().unwrap_or(id).to_owned()
 }
 
 /// The fixes of all graphs, each once, the one that cuts most first.

@@ -40,7 +40,7 @@ pub(crate) fn choose(
     };
     if let Some(name) = service {
         return match deployment.workload(name) {
-            Some(_) => Ok(sure(name, format!("`{name}` was named with --service"))),
+            Some(_) => Ok(sure(name, format!("`{name}` was named with `--service`"))),
             None => Err(AssessError::NoService {
                 name: name.to_owned(),
                 known: match deployment.workloads.len() {
@@ -65,7 +65,7 @@ pub(crate) fn choose(
         .collect();
     if let ([one], Some(port)) = (publishing.as_slice(), port) {
         let because = format!(
-            "`{one}` publishes port {port} (if it only passes requests on, name the API with --service)"
+            "`{one}` publishes port {port} (if it only passes requests on, name the API with `--service`)"
         );
         return Ok(sure(one, because));
     }
@@ -78,7 +78,7 @@ pub(crate) fn choose(
         because: match candidates.len() {
             0 => "the files describe no container".to_owned(),
             number => format!(
-                "it could not be told which of {number} containers the API is: name it with --service"
+                "it could not be told which of {number} containers the API is: name it with `--service`"
             ),
         },
         guess: !candidates.is_empty(),

@@ -1,8 +1,10 @@
 //! A small service with one hole, scanned and joined with its deployment files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use cofferdam_assess::scan::{Identity, ScanOptions, SpecSource, Target};
 use cofferdam_assess::{AssessError, AssessOptions, DeploymentFile, assess, posture_only};
-use cofferdam_finding::{Confidence, ControlStatus, Severity, State};
+use cofferdam_finding::{Condition, Confidence, ControlStatus, Severity, State, Truth};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -35,11 +37,49 @@ const SPEC: &str = r#"{
     "/v1/notes/{id}": {"get": {
       "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
       "responses": {"200": {"description": "a note"}}}},
+    "/v1/files": {"get": {
+      "parameters": [{"name": "name", "in": "query", "required": true, "schema": {"type": "string"}, "example": "notes.txt"}],
+      "responses": {"200": {"description": "a file of the workspace"}}}},
     "/v1/gone": {"get": {"responses": {"200": {"description": "is not there"}}}}
   }
 }"#;
 
-/// Lists one's own notes, and shows anyone's: the hole.
+/// What a container sees whose process is root without a user namespace, with a home of the host.
+const STATUS: &str = "Name:\tapi\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t1\nPid:\t1\nPPid:\t0\n\
+Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nCapInh:\t0000000000000000\nCapPrm:\t00000000a80425fb\n\
+CapEff:\t00000000a80425fb\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t0\nSeccomp:\t2\n";
+const MOUNTS: &str = "36 35 0:31 / / rw,relatime - overlay overlay rw\n\
+41 36 8:1 /root /hostroot rw,relatime - ext4 /dev/sda1 rw\n";
+
+/// Reads a file of the container, wherever the name climbs to: the second hole.
+fn file(name: &str) -> Option<&'static str> {
+    let mut parts: Vec<&str> = vec!["srv", "workspace"];
+    if name.starts_with('/') {
+        parts.clear();
+    }
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    match parts.join("/").as_str() {
+        "srv/workspace/notes.txt" => Some("nothing of note\n"),
+        "etc/passwd" => {
+            Some("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/sbin/nologin\n")
+        }
+        "etc/os-release" => Some("ID=alpine\nNAME=\"Alpine Linux\"\nVERSION_ID=3.22.1\n"),
+        "proc/self/status" => Some(STATUS),
+        "proc/self/mountinfo" => Some(MOUNTS),
+        "proc/self/uid_map" => Some("         0          0 4294967295\n"),
+        _ => None,
+    }
+}
+
+/// Lists one's own notes, and shows anyone's: the first hole.
 fn answer(request: &Request<Incoming>) -> (StatusCode, String) {
     let who = match request
         .headers()
@@ -60,6 +100,15 @@ fn answer(request: &Request<Incoming>) -> (StatusCode, String) {
             r#"{{"id":"note-of-{owner}-83","owner":"{owner}","text":"the secret plan of {owner}"}}"#
         )
     };
+    if request.uri().path() == "/v1/files" {
+        let query = request.uri().query().unwrap_or_default();
+        let name = query.strip_prefix("name=").unwrap_or_default();
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        return match file(&name) {
+            Some(text) => (StatusCode::OK, text.to_owned()),
+            None => (StatusCode::NOT_FOUND, r#"{"error":"not found"}"#.to_owned()),
+        };
+    }
     match request.uri().path() {
         "/v1/notes" => (StatusCode::OK, format!("[{}]", note(who))),
         "/v1/notes/note-of-alice-83" => (StatusCode::OK, note("alice")),
@@ -164,7 +213,43 @@ async fn a_service_is_scanned_and_joined_with_its_deployment() {
     );
     assert!(assessment.worst(Confidence::Firm) >= Some(Severity::High));
 
+    // Through the proven read the scan reads the deployment itself, and that joins with the files.
+    assert_eq!(
+        found("reach.path-traversal").unwrap().confidence,
+        Confidence::Proven
+    );
     let deployment = assessment.deployment.as_ref().unwrap();
+    let conditions = &deployment.workloads[0].conditions;
+    let mounted = conditions.fact(Condition::MountHome).unwrap();
+    assert_eq!(
+        (mounted.truth, mounted.confidence),
+        (Truth::Yes, Confidence::Proven)
+    );
+    assert_eq!(
+        conditions.fact(Condition::UserRoot).unwrap().confidence,
+        Confidence::Proven
+    );
+
+    let path = assessment.paths_to_host().next().unwrap();
+    assert_eq!(
+        (path.from, path.container.as_deref()),
+        (State::TokenHolder, Some("api"))
+    );
+    let first = path.steps[0].finding.as_ref().unwrap();
+    assert_eq!(first.check, "reach.path-traversal");
+    assert!(
+        path.steps.iter().all(|step| !step.evidence.is_empty()),
+        "{path:#?}"
+    );
+    let tenant = assessment
+        .paths
+        .iter()
+        .find(|path| path.to == State::OtherTenant)
+        .unwrap();
+    assert_eq!(tenant.confidence, Confidence::Proven);
+    let (cut, left) = assessment.cut_and_left();
+    assert!(cut > 0 && left == 0 && !assessment.fixes.is_empty());
+
     let api: Vec<&str> = deployment
         .workloads
         .iter()
@@ -198,7 +283,7 @@ async fn a_service_is_scanned_and_joined_with_its_deployment() {
         assessment
             .advice
             .iter()
-            .any(|advice| advice.contains("--signing-key"))
+            .any(|advice| advice.contains("--active"))
     );
 
     let text = serde_json::to_string(&assessment).unwrap();

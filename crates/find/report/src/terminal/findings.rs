@@ -86,12 +86,20 @@ fn one(page: &mut Page, finding: &Finding, options: &TerminalOptions) {
         }
         page.text(12, &format!("fix: {}", finding.remediation));
         page.text(12, &format!("fingerprint: {}", finding.fingerprint));
-    } else if let Some(piece) = finding.evidence.first() {
+    } else if let Some(piece) = telling(finding) {
         page.text(
             12,
             &format!("{}: {}", word(finding.confidence), told(piece)),
         );
     }
+}
+
+/// The piece of evidence that tells most: the first with something observed, else the first.
+fn telling(finding: &Finding) -> Option<&Evidence> {
+    let mut evidence = finding.evidence.iter();
+    evidence
+        .find(|piece| piece.observed.is_some())
+        .or(finding.evidence.first())
 }
 
 /// What the evidence of a finding of this confidence is.
