@@ -29,7 +29,7 @@ pub(crate) use input::{Input, caller, inputs};
 pub(crate) use inside::{IMDS_LIFETIME, Inside};
 pub(crate) use internal::{IMDS_SESSION, INTERNAL, is_version_text};
 pub(crate) use objects::{Foreign, foreign, in_a_list, listed, owned};
-pub(crate) use readback::{identifiers, item_path, read_back, remove, state_of};
+pub(crate) use readback::{identifiers, item_path, read_back, remove, remove_named, state_of};
 pub(crate) use request_shape::RequestShape;
 pub(crate) use secrets::{Kind, Leak, leaks};
 pub(crate) use shell::{Injection, injections};

@@ -58,14 +58,9 @@ pub(crate) async fn read_back(
         let Some(request) = cx.request(known, who) else {
             // Without a value of its own the made object's identifier may still fill it.
             if known.params.iter().filter(|param| param.required).count() == 1
-                && let (Some(object), Some(id)) = (item_path(&known.path), ids.first())
-                && let Some((before, _)) = object.split_once('{')
+                && let Some(id) = ids.first()
             {
-                let rest = &known.path[object.len()..];
-                requests.push(Request::get(
-                    format!("{before}{id}{rest}"),
-                    Auth::Identity(who),
-                ));
+                requests.extend(request_for(known, id, who));
             }
             continue;
         };
@@ -89,6 +84,14 @@ pub(crate) async fn read_back(
         answers.push(cx.send_fresh(request).await?);
     }
     Ok(answers)
+}
+
+/// The request for the object `id` of an operation with one parameter in its path.
+fn request_for(operation: &Operation, id: &str, who: usize) -> Option<Request> {
+    let (_, rest) = operation.path.split_once('{')?;
+    let (name, rest) = rest.split_once('}')?;
+    let bare = Request::for_operation(operation, Vec::new(), Auth::Identity(who));
+    (!rest.contains('{')).then(|| bare.with_param(operation, name, id))
 }
 
 /// Whether the first fixed parts of two templates name the same resource, or one is the engine's
@@ -146,19 +149,26 @@ pub(crate) async fn remove(
     if !super::succeeded(made) {
         return Ok(());
     }
-    let ids = identifiers(made);
+    remove_named(cx, operation, &identifiers(made), who).await
+}
+
+/// As [`remove`], for what is known by one of these names.
+pub(crate) async fn remove_named(
+    cx: &Context,
+    operation: &Operation,
+    ids: &[String],
+    who: usize,
+) -> Result<(), Halt> {
     for known in cx.operations().iter().filter(|known| {
         known.method == Method::DELETE
             && related(&known.path, &operation.path)
             && item_path(&known.path) == Some(known.path.as_str())
             && known.path.matches('{').count() == 1
     }) {
-        let Some((before, _)) = known.path.split_once('{') else {
-            continue;
-        };
         for id in ids.iter().take(2) {
-            let target = format!("{before}{id}");
-            let request = Request::new(Method::DELETE, target, Auth::Identity(who));
+            let Some(request) = request_for(known, id, who) else {
+                continue;
+            };
             if super::succeeded(&*cx.send_fresh(request).await?) {
                 return Ok(());
             }

@@ -27,7 +27,7 @@
 
 use crate::probes::{
     self, Document, Tenants, caller, documents, identifiers, item_path, read_back, remove,
-    with_members, words,
+    remove_named, with_members, words,
 };
 use crate::{Context, Exchange, Halt, Level, Operation, Outcome, Reach, Request};
 use cofferdam_finding::{Confidence, Finding, Meta, Severity, State};
@@ -304,8 +304,14 @@ impl Probe<'_> {
                 );
             }
         }
-        remove(cx, self.operation, &made, self.who).await?;
-        remove(cx, self.operation, &plain, self.who).await?;
+        for (exchange, mark) in [(&made, mark), (&plain, plain_mark)] {
+            if probes::succeeded(exchange) {
+                // Many services name an account by what it calls itself and answer no identifier.
+                let mut ids = identifiers(exchange);
+                ids.push(mark);
+                remove_named(cx, self.operation, &ids, self.who).await?;
+            }
+        }
         Ok(true)
     }
 
