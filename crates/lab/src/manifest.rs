@@ -24,10 +24,14 @@ pub struct Manifest {
 pub struct Planted {
     /// [`Hole::id`].
     pub id: String,
-    /// The check or posture rule that must report it; none for a fact about the surroundings.
+    /// The check that must report it; none for a hole of the deployment.
     #[serde(default)]
     pub check: Option<String>,
-    /// Others that report it too, with good reason.
+    /// The posture rule that must report it; none for a hole of the API, and for a fact about the
+    /// surroundings.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Other posture rules that report it too, with good reason.
     #[serde(default)]
     pub also: Vec<String>,
     /// The conditions of the edge data that hold while it is open.
@@ -112,7 +116,12 @@ mod tests {
         for planted in &manifest().holes {
             assert!(!planted.fixes.is_empty(), "{}", planted.id);
             assert!(
-                planted.check.is_some() == planted.needs.is_empty(),
+                planted.check.is_some() != planted.operations.is_empty(),
+                "{}",
+                planted.id
+            );
+            assert!(
+                planted.rule.is_some() != (planted.check.is_some() || !planted.needs.is_empty()),
                 "{}",
                 planted.id
             );
