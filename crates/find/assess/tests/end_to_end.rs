@@ -1,6 +1,9 @@
 //! A small service with one hole, scanned and joined with its deployment files.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use cofferdam_assess::scan::{Identity, ScanOptions, SpecSource, Target};
 use cofferdam_assess::{AssessError, AssessOptions, DeploymentFile, assess, posture_only};
