@@ -33,15 +33,15 @@ pub(crate) enum Verdict {
 }
 
 impl LegacyTokens {
-    /// Makes the tenants' tokens: numbers when they are guessable, else 48 random bits in hexadecimal
+    /// Makes the tenants' tokens: numbers when they are guessable, else 56 random bits in hexadecimal
     /// digits. That is less than the 64 of OWASP's session management sheet, and long enough only
-    /// because guesses are counted: at ten in half a minute they last for millions of years.
+    /// because guesses are counted: at ten in half a minute they last for billions of years.
     pub(crate) fn new(guessable: bool, throttled: bool) -> std::io::Result<Self> {
         let mut tokens = HashMap::new();
         for (index, tenant) in ["acme", "globex"].into_iter().enumerate() {
             let token = match guessable {
                 true => format!("ci-{:06}", 4711 + index),
-                false => hex(&random::<6>()?),
+                false => hex(&random::<7>()?),
             };
             tokens.insert(token, tenant);
         }

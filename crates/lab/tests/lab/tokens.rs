@@ -284,7 +284,7 @@ fn a_bound_token_passes_with_its_proof_once() {
 fn opaque_tokens_are_random_and_guessing_is_throttled() {
     let lab = hardened();
     let token = &lab.identities()["acme-ci"];
-    assert_eq!(token.len(), 12);
+    assert_eq!(token.len(), 14);
     assert_eq!(
         get(&lab, "/legacy/containers", token).json()["tenant"],
         "acme"
