@@ -1,6 +1,7 @@
 //! Assessments for the tests of every renderer: a vulnerable service with a path to the host, with
 //! texts in it that a hostile service would choose; a sound one; deployment files alone.
 
+use self::findings::findings;
 use cofferdam_assess::{
     Answer, Assessment, Deployment, FindingRef, Fix, Identity, Operation, Path, SCHEMA_VERSION,
     Side, Step, Tool, Workload, score,
@@ -9,6 +10,8 @@ use cofferdam_finding::{
     Condition, Confidence, Control, ControlStatus, Evidence, Fact, Facts, Finding, Meta, Place,
     RequestRecord, ResponseRecord, Severity, SourceLine, State, Truth,
 };
+
+mod findings;
 
 /// What a hostile service puts wherever it can: markup, an escape sequence, a bidirectional
 /// override, a C1 control, a quote of each kind.
@@ -152,6 +155,70 @@ pub(crate) fn posture() -> Assessment {
     rescored(files)
 }
 
+/// Every assessment of this file.
+pub(crate) fn all() -> [Assessment; 6] {
+    [
+        vulnerable(),
+        sound(),
+        tentative(),
+        interrupted(),
+        posture(),
+        tangled(),
+    ]
+}
+
+/// Many ways through many states, as a service with several holes in an open deployment has them.
+pub(crate) fn tangled() -> Assessment {
+    use State::{
+        Exec, ExecRoot, FileRead, ForgedIdentity, Host, HostFileWrite, NodeCredentials,
+        RuntimeControl, RuntimeRead, SsrfFull, SsrfUnix, TokenHolder, ToolControl,
+    };
+    let mut tangled = vulnerable();
+    let ways: [&[State]; 9] = [
+        &[TokenHolder, Exec, Host],
+        &[TokenHolder, Exec, RuntimeControl, Host],
+        &[TokenHolder, SsrfFull, RuntimeControl, Host],
+        &[TokenHolder, SsrfUnix, RuntimeControl, Host],
+        &[TokenHolder, Exec, ExecRoot, HostFileWrite, Host],
+        &[TokenHolder, FileRead, NodeCredentials, Host],
+        &[TokenHolder, ToolControl, RuntimeControl, Host],
+        &[TokenHolder, FileRead, ForgedIdentity, RuntimeControl, Host],
+        &[TokenHolder, SsrfFull, RuntimeRead, NodeCredentials, Host],
+    ];
+    let sample = tangled.paths[0].clone();
+    tangled.paths = ways
+        .iter()
+        .enumerate()
+        .map(|(index, way)| {
+            let mut path = sample.clone();
+            path.id = format!("P{}", index + 1);
+            path.steps = way
+                .windows(2)
+                .map(|pair| Step {
+                    from: pair[0],
+                    to: pair[1],
+                    title: format!("from {} to {}", pair[0], pair[1]),
+                    finding: (pair[0] == TokenHolder).then(|| FindingRef {
+                        check: format!("reach.{}", pair[1].id().replace('_', "-")),
+                        fingerprint: sample.steps[0].finding.clone().unwrap().fingerprint,
+                    }),
+                    facts: match pair[0] {
+                        TokenHolder => Vec::new(),
+                        RuntimeControl => vec![Condition::EngineRootful],
+                        _ => vec![Condition::SockDocker, Condition::UserRoot],
+                    },
+                    ..sample.steps[index % 3].clone()
+                })
+                .collect();
+            path
+        })
+        .collect();
+    let all: Vec<String> = tangled.paths.iter().map(|path| path.id.clone()).collect();
+    tangled.fixes[0].cuts = all.clone();
+    tangled.fixes[1].cuts = all;
+    rescored(tangled)
+}
+
 fn rescored(mut assessment: Assessment) -> Assessment {
     let overall = score::overall(&assessment.findings, &assessment.paths, assessment.assumed);
     assessment.score = Some(overall);
@@ -224,126 +291,6 @@ fn compose(line: u32, text: &str) -> SourceLine {
         line: Some(line),
         text: text.to_owned(),
     }
-}
-
-fn findings() -> Vec<Finding> {
-    vec![
-        Finding::new(
-            &meta(
-                "process.injection",
-                "A parameter is run by a shell",
-                Severity::Critical,
-                "Start the program with a fixed argument list; never build a command line from a request.",
-                &[78],
-            ),
-            vec![Place::operation("POST", "/v1/diagnostics").parameter("target")],
-            vec![
-                exchange(
-                    "the shell computed a product that the request only described",
-                    "alice",
-                    (
-                        "POST",
-                        "/v1/diagnostics",
-                        r#"{"target":"127.0.0.1;expr 41 '*' 271"}"#,
-                    ),
-                    (200, &format!("{{\"output\":\"PING 127.0.0.1\\n11111\\n\",\"hint\":\"{HOSTILE}\"}}")),
-                )
-                .observed("11111"),
-            ],
-        )
-        .titled("POST /v1/diagnostics runs a command that the caller names")
-        .described("A command separator in `target` starts a second program; its output comes back in the answer.")
-        .grants([State::Exec]),
-        Finding::new(
-            &meta(
-                "token.unverified",
-                "The signature of a token is never checked",
-                Severity::Critical,
-                "Verify every token with the issuer's key and an allow-list of algorithms before anything else is read from it.",
-                &[347],
-            ),
-            vec![
-                Place::operation("GET", "/v1/me"),
-                Place::operation("GET", "/v1/containers"),
-                Place::operation("GET", "/v1/containers/{id}"),
-            ],
-            vec![
-                exchange(
-                    "GET /v1/me as mallory answered mallory's profile",
-                    "forged: sub changed",
-                    ("GET", "/v1/me", ""),
-                    (200, r#"{"sub":"mallory","tenant":"acme"}"#),
-                )
-                .observed("\"sub\":\"mallory\""),
-            ],
-        )
-        .described("9 operations accept a forged `sub`; none, null and wrong-key variants pass as well.")
-        .grants([State::ForgedIdentity]),
-        Finding::new(
-            &meta(
-                "object.foreign-read",
-                "An object of one tenant is readable with another's token",
-                Severity::High,
-                "Compare the owner of the object with the caller before it is returned.",
-                &[639],
-            ),
-            vec![Place::operation("GET", "/v1/containers/{id}").parameter("id")],
-            vec![
-                exchange(
-                    "bob's environment came back to alice",
-                    "alice",
-                    ("GET", "/v1/containers/c-bob-1", ""),
-                    (200, "{\"id\":\"c-bob-1\",\n \"env\":[\"TOKEN=[redacted]\"]}"),
-                )
-                .observed("3 values redacted"),
-            ],
-        )
-        .titled("A container of bob's is readable with alice's token")
-        .grants([State::OtherTenant]),
-        Finding::new(
-            &meta(
-                "posture.socket-mounted",
-                "The runtime socket is mounted into the container",
-                Severity::High,
-                "Do not mount it; let the API act through a gate that knows single actions.",
-                &[250, 668],
-            ),
-            vec![Place::file("compose.yaml", Some(14), Some("api"))],
-            vec![
-                Evidence::new("/run of the host is mounted, with docker.sock in it")
-                    .source(compose(14, "- /run:/host/run")),
-            ],
-        )
-        .confidence(Confidence::Firm)
-        .from(State::Exec)
-        .conditions([Condition::SockDocker, Condition::MountRun]),
-        Finding::new(
-            &meta(
-                "token.repeated",
-                "A token is repeated in an error",
-                Severity::Low,
-                "Leave credentials out of errors.",
-                &[209],
-            ),
-            vec![Place::operation("GET", &format!("/v1/echo/{HOSTILE}"))],
-            vec![Evidence::new("the error holds the token").observed(HOSTILE)],
-        )
-        .titled(format!("A token is repeated in an error: {HOSTILE}"))
-        .confidence(Confidence::Firm),
-        Finding::new(
-            &meta(
-                "agent.acting-tool",
-                "A tool of the model acts on containers",
-                Severity::High,
-                "Give the model's tools the caller's rights only.",
-                &[862],
-            ),
-            vec![Place::operation("POST", "/v1/assistant")],
-            vec![Evidence::new("the assistant named a container that the caller cannot see")],
-        )
-        .confidence(Confidence::Tentative)
-        .grants([State::ToolControl]),
-    ]
 }
 
 fn named(findings: &[Finding], check: &str) -> FindingRef {
@@ -677,68 +624,4 @@ fn deployment() -> Deployment {
         ],
         chosen_because: "`api` publishes port 4711".to_owned(),
     }
-}
-
-/// Every assessment of this file.
-pub(crate) fn all() -> [Assessment; 6] {
-    [
-        vulnerable(),
-        sound(),
-        tentative(),
-        interrupted(),
-        posture(),
-        tangled(),
-    ]
-}
-
-/// Many ways through many states, as a service with several holes in an open deployment has them.
-pub(crate) fn tangled() -> Assessment {
-    use State::{
-        Exec, ExecRoot, FileRead, ForgedIdentity, Host, HostFileWrite, NodeCredentials,
-        RuntimeControl, RuntimeRead, SsrfFull, SsrfUnix, TokenHolder, ToolControl,
-    };
-    let mut tangled = vulnerable();
-    let ways: [&[State]; 9] = [
-        &[TokenHolder, Exec, Host],
-        &[TokenHolder, Exec, RuntimeControl, Host],
-        &[TokenHolder, SsrfFull, RuntimeControl, Host],
-        &[TokenHolder, SsrfUnix, RuntimeControl, Host],
-        &[TokenHolder, Exec, ExecRoot, HostFileWrite, Host],
-        &[TokenHolder, FileRead, NodeCredentials, Host],
-        &[TokenHolder, ToolControl, RuntimeControl, Host],
-        &[TokenHolder, FileRead, ForgedIdentity, RuntimeControl, Host],
-        &[TokenHolder, SsrfFull, RuntimeRead, NodeCredentials, Host],
-    ];
-    let sample = tangled.paths[0].clone();
-    tangled.paths = ways
-        .iter()
-        .enumerate()
-        .map(|(index, way)| {
-            let mut path = sample.clone();
-            path.id = format!("P{}", index + 1);
-            path.steps = way
-                .windows(2)
-                .map(|pair| Step {
-                    from: pair[0],
-                    to: pair[1],
-                    title: format!("from {} to {}", pair[0], pair[1]),
-                    finding: (pair[0] == TokenHolder).then(|| FindingRef {
-                        check: format!("reach.{}", pair[1].id().replace('_', "-")),
-                        fingerprint: sample.steps[0].finding.clone().unwrap().fingerprint,
-                    }),
-                    facts: match pair[0] {
-                        TokenHolder => Vec::new(),
-                        RuntimeControl => vec![Condition::EngineRootful],
-                        _ => vec![Condition::SockDocker, Condition::UserRoot],
-                    },
-                    ..sample.steps[index % 3].clone()
-                })
-                .collect();
-            path
-        })
-        .collect();
-    let all: Vec<String> = tangled.paths.iter().map(|path| path.id.clone()).collect();
-    tangled.fixes[0].cuts = all.clone();
-    tangled.fixes[1].cuts = all;
-    rescored(tangled)
 }
