@@ -21,7 +21,10 @@ const NOW: u64 = 1_795_505_225;
 const TURNS: usize = 60;
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "read so that the rival does what an application asks of it")]
+#[expect(
+    dead_code,
+    reason = "read so that the rival does what an application asks of it"
+)]
 struct RivalClaims {
     iss: String,
     sub: String,
@@ -36,16 +39,26 @@ struct RivalClaims {
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    println!("| algorithm | floor µs | cofferdam cold | ×floor | jsonwebtoken | ×floor | warm | × faster than jsonwebtoken |");
+    println!(
+        "| algorithm | floor µs | cofferdam cold | ×floor | jsonwebtoken | ×floor | warm | × faster than jsonwebtoken |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
-    for algorithm in [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::EdDsa] {
+    for algorithm in [
+        Algorithm::Rs256,
+        Algorithm::Ps256,
+        Algorithm::Es256,
+        Algorithm::EdDsa,
+    ] {
         compare(algorithm)?;
     }
     refused()
 }
 
 fn compare(algorithm: Algorithm) -> Result<(), Failure> {
-    let issuer = Issuer::new("https://idp.example/realms/main", SigningKey::generate(algorithm)?);
+    let issuer = Issuer::new(
+        "https://idp.example/realms/main",
+        SigningKey::generate(algorithm)?,
+    );
     let token = token(&issuer)?;
     let policy = || {
         IssuerPolicy::new(issuer.url(), issuer.key_set())
@@ -99,10 +112,18 @@ fn token(issuer: &Issuer) -> Result<String, Failure> {
 }
 
 fn parse(algorithm: Algorithm, jwk: &Value) -> Result<ParsedPublicKey, Failure> {
-    let number = |name: &str| jwk[name].as_str().and_then(base64url::decode).ok_or("no number");
+    let number = |name: &str| {
+        jwk[name]
+            .as_str()
+            .and_then(base64url::decode)
+            .ok_or("no number")
+    };
     let key = match algorithm {
         Algorithm::Rs256 | Algorithm::Ps256 => {
-            let components = RsaPublicKeyComponents { n: number("n")?, e: number("e")? };
+            let components = RsaPublicKeyComponents {
+                n: number("n")?,
+                e: number("e")?,
+            };
             components.to_parsed_public_key(match algorithm {
                 Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
                 _ => &signature::RSA_PSS_2048_8192_SHA256,
@@ -119,7 +140,10 @@ fn parse(algorithm: Algorithm, jwk: &Value) -> Result<ParsedPublicKey, Failure> 
 
 /// A malformed token of 1 MiB, which must cost next to nothing.
 fn refused() -> Result<(), Failure> {
-    let issuer = Issuer::new("https://idp.example", SigningKey::generate(Algorithm::Es256)?);
+    let issuer = Issuer::new(
+        "https://idp.example",
+        SigningKey::generate(Algorithm::Es256)?,
+    );
     let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
     let verifier = Verifier::new([policy])?;
     let dots = ".".repeat(1 << 20);

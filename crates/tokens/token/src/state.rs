@@ -4,6 +4,12 @@
 //! One small trait, in memory by default. An implementation elsewhere (a database) answers with a
 //! future; the one here answers at once.
 
+#[cfg(feature = "redis")]
+mod redis;
+
+#[cfg(feature = "redis")]
+pub use self::redis::Redis;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
