@@ -78,13 +78,25 @@ fn a_valid_answer_is_accepted_and_a_refusal_is_not() {
 
 #[test]
 fn a_failure_with_status_200_is_a_refusal() {
-    let no = answer(200, json!({ "status": "fail", "message": "Token blacklisted. Please log in again." }));
+    let no = answer(
+        200,
+        json!({ "status": "fail", "message": "Token blacklisted. Please log in again." }),
+    );
     let yes = answer(200, json!({ "status": "success", "data": note(1) }));
     let base = baseline(&no, &no, &[&yes]);
     assert!(base.is_protected());
-    let other = answer(200, json!({ "status": "fail", "message": "Signature expired" }));
+    let other = answer(
+        200,
+        json!({ "status": "fail", "message": "Signature expired" }),
+    );
     assert!(judge(&base, &other).refused());
-    assert!(judge(&base, &answer(200, json!({ "status": "success", "data": note(9) }))).accepted());
+    assert!(
+        judge(
+            &base,
+            &answer(200, json!({ "status": "success", "data": note(9) }))
+        )
+        .accepted()
+    );
 }
 
 #[test]
@@ -95,14 +107,20 @@ fn a_public_operation_says_nothing_about_tokens() {
     assert!(matches!(judge(&base, &yes), Verdict::Unclear(_)));
     // Also where it answers a visitor a little differently.
     let visitor = answer(200, json!({ "id": 1, "text": "milk" }));
-    assert_eq!(baseline(&visitor, &visitor, &[&yes]).protection, Protection::Public);
+    assert_eq!(
+        baseline(&visitor, &visitor, &[&yes]).protection,
+        Protection::Public
+    );
 }
 
 #[test]
 fn a_body_refused_before_the_token_is_looked_at_is_no_acceptance() {
     let bad = answer(400, json!({ "error": "missing field `image`" }));
     let base = baseline(&bad, &bad, &[&bad]);
-    assert_eq!(base.protection, Protection::Unknown("answered 400 to everyone".to_owned()));
+    assert_eq!(
+        base.protection,
+        Protection::Unknown("answered 400 to everyone".to_owned())
+    );
     assert!(matches!(judge(&base, &bad), Verdict::Unclear(_)));
 }
 
@@ -121,22 +139,39 @@ fn a_token_without_the_right_is_not_let_in() {
     let no = answer(401, json!({ "error": "unauthorized" }));
     let forbidden = answer(403, json!({ "error": "forbidden" }));
     let yes = answer(200, note(1));
-    assert_eq!(baseline(&no, &no, &[&forbidden, &yes]).protection, Protection::Protected(vec![1]));
-    assert!(matches!(baseline(&no, &no, &[&forbidden]).protection, Protection::Unknown(_)));
+    assert_eq!(
+        baseline(&no, &no, &[&forbidden, &yes]).protection,
+        Protection::Protected(vec![1])
+    );
+    assert!(matches!(
+        baseline(&no, &no, &[&forbidden]).protection,
+        Protection::Unknown(_)
+    ));
 }
 
 #[test]
 fn any_token_is_told_from_a_public_operation() {
     let no = answer(401, json!({ "error": "unauthorized" }));
     let yes = answer(200, note(1));
-    assert_eq!(baseline(&no, &yes, &[&yes]).protection, Protection::AnyToken(vec![0]));
+    assert_eq!(
+        baseline(&no, &yes, &[&yes]).protection,
+        Protection::AnyToken(vec![0])
+    );
     assert_eq!(baseline(&yes, &no, &[&yes]).protection, Protection::Public);
 }
 
 #[test]
 fn a_login_page_or_a_redirect_to_it_is_a_refusal() {
-    let login = raw(200, "text/html", "<form><input type=\"password\" name=p></form>");
-    let page = raw(200, "text/html", "<h1>Orders</h1><table><tr><td>7</td></tr></table>");
+    let login = raw(
+        200,
+        "text/html",
+        "<form><input type=\"password\" name=p></form>",
+    );
+    let page = raw(
+        200,
+        "text/html",
+        "<h1>Orders</h1><table><tr><td>7</td></tr></table>",
+    );
     let base = baseline(&login, &login, &[&page]);
     assert!(base.is_protected());
     assert!(judge(&base, &login).refused());
@@ -161,9 +196,15 @@ fn an_empty_204_is_accepted_and_a_server_error_says_nothing() {
     let base = baseline(&no, &no, &[&done]);
     assert!(judge(&base, &done).accepted());
     for status in [500, 502, 429] {
-        assert!(matches!(judge(&base, &answer(status, json!({}))), Verdict::Unclear(_)));
+        assert!(matches!(
+            judge(&base, &answer(status, json!({}))),
+            Verdict::Unclear(_)
+        ));
     }
-    assert!(matches!(judge(&base, &exchange(Err(Failure::Closed))), Verdict::Unclear(_)));
+    assert!(matches!(
+        judge(&base, &exchange(Err(Failure::Closed))),
+        Verdict::Unclear(_)
+    ));
 }
 
 #[test]
