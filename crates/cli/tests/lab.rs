@@ -126,9 +126,15 @@ fn the_hardened_lab_gives_nothing_and_nearly_all_of_it_is_reached() {
     );
 }
 
+/// The holes that give a finding of their own; the others are facts about the surroundings.
+fn with_a_finding() -> Vec<Hole> {
+    let has = |hole: &&Hole| hole.planted().check.is_some() || hole.planted().rule.is_some();
+    Hole::ALL.iter().filter(has).copied().collect()
+}
+
 #[test]
 fn each_hole_alone_gives_exactly_its_finding() {
-    let wrong = each(Hole::ALL, |hole| {
+    let wrong = each(&with_a_finding(), |hole| {
         let lab = start(Switches::only(*hole));
         if lab.absent_holes().contains_key(hole) {
             eprintln!("SKIPPED: {hole}: {}", lab.absent_holes()[hole]);
@@ -136,7 +142,9 @@ fn each_hole_alone_gives_exactly_its_finding() {
         }
         let assessment = assessed(&lab);
         let found = firm(&assessment);
-        let exact = matches!(found.as_slice(), [finding] if is_of(finding, *hole));
+        let own = found.iter().filter(|finding| is_of(finding, *hole)).count();
+        let also = |finding: &&&Finding| hole.planted().also.contains(&finding.check);
+        let exact = own == 1 && own + found.iter().filter(also).count() == found.len();
         (!exact).then(|| format!("{hole}: {:?}", told(&found)))
     });
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -147,7 +155,7 @@ fn the_vulnerable_lab_gives_every_finding_and_a_path_to_the_host() {
     let lab = start(Switches::all_open());
     let assessment = assessed(&lab);
     let found = firm(&assessment);
-    let missed: Vec<_> = Hole::ALL
+    let missed: Vec<_> = with_a_finding()
         .iter()
         .filter(|hole| !lab.absent_holes().contains_key(hole))
         .filter(|hole| !found.iter().any(|finding| is_of(finding, **hole)))

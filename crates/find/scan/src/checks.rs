@@ -73,9 +73,10 @@ checks! {
     }
 }
 
-/// What is run alone and after everything else, in this order: it sends many bad tokens, and a
-/// service that locks such a sender out must not lock out the other checks.
-pub(crate) const LAST: [&str; 2] = ["token.guessable", "token.throttle"];
+/// What is run alone and after everything else. The model's tools may start and stop what the other
+/// checks look at. The last two send many bad tokens, and a service that locks such a sender out
+/// must not lock out the others.
+pub(crate) const LAST: [&str; 3] = ["agent.container-tool", "token.guessable", "token.throttle"];
 
 /// The check with this id.
 pub fn find(id: &str) -> Option<&'static Check> {
