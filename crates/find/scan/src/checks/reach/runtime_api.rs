@@ -170,18 +170,28 @@ fn prefixes(cx: &Context) -> Vec<String> {
     all
 }
 
+/// As whom the engine is asked, one after the other.
+fn callers(cx: &Context) -> Vec<Auth> {
+    match cx.identities().len() {
+        0 => vec![Auth::None],
+        count => (0..count).map(Auth::Identity).collect(),
+    }
+}
+
 async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
-    let first = if cx.identities().is_empty() {
-        Auth::None
-    } else {
-        Auth::Identity(0)
-    };
     let get =
         |path: &str, auth: &Auth| cx.send(Request::get(format!("{prefix}{path}"), auth.clone()));
-    let version = get("/version", &first).await?;
-    if !succeeds(&version) || !version.json().is_some_and(is_engine_version) {
-        return Ok(None);
-    }
+    // Identities may be of different kinds, of which only some are let in here.
+    let mut callers = callers(cx).into_iter();
+    let (first, version) = loop {
+        let Some(auth) = callers.next() else {
+            return Ok(None);
+        };
+        let version = get("/version", &auth).await?;
+        if succeeds(&version) && version.json().is_some_and(is_engine_version) {
+            break (auth, version);
+        }
+    };
     let mut evidence = vec![cx.evidence("the engine's version is answered", &version)];
     let mut places = Vec::new();
     let info = get("/info", &first).await?;
@@ -200,15 +210,21 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
         .and_then(list_of_containers)
         .unwrap_or_default();
     let mut shared = false;
-    if !ids.is_empty() && cx.identities().len() > 1 {
-        let other = get("/containers/json?all=true", &Auth::Identity(1)).await?;
-        let theirs = other
-            .json()
-            .filter(|_| succeeds(&other))
-            .and_then(list_of_containers);
-        shared = theirs.is_some_and(|theirs| theirs == ids);
-        if shared {
-            evidence.push(cx.evidence("another identity is told of the same containers", &other));
+    if !ids.is_empty() {
+        for auth in callers {
+            let other = get("/containers/json?all=true", &auth).await?;
+            let theirs = other
+                .json()
+                .filter(|_| succeeds(&other))
+                .and_then(list_of_containers);
+            if let Some(theirs) = theirs {
+                shared = theirs == ids;
+                if shared {
+                    let shows = "another identity is told of the same containers";
+                    evidence.push(cx.evidence(shows, &other));
+                }
+                break;
+            }
         }
     }
     if !ids.is_empty() && (whole || shared) {
