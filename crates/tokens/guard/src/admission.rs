@@ -29,15 +29,15 @@ pub(crate) async fn admit(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let inner = guard.inner();
     // The text that the router will match, with the percent-encodings resolved that it resolves.
     let path = request.match_info().unprocessed();
     let Some(resource) = declared
         .iter()
         .find(|resource| resource.pattern.is_match(path))
     else {
-        return Ok(refuse(inner, request, None, Reason::Undeclared));
+        return Ok(refuse(guard.inner(), request, None, Reason::Undeclared));
     };
+    let inner = resource.guard.inner();
     let method = request.method();
     let Some((_, access)) = resource.routes.iter().find(|(each, _)| each == method) else {
         let allowed = resource.routes.iter().map(|(method, _)| method.as_str());

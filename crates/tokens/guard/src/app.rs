@@ -16,11 +16,13 @@ use crate::route::{Access, Resource};
 #[must_use = "an application that is not built serves nothing"]
 pub struct GuardedApp {
     guard: Guard,
-    resources: Vec<Resource>,
+    /// Each with the guard that judges its requests.
+    resources: Vec<(Guard, Resource)>,
 }
 
 /// What the gate knows of one resource.
 pub(crate) struct Declared {
+    pub(crate) guard: Guard,
     pub(crate) pattern: ResourceDef,
     pub(crate) routes: Vec<(Method, Access)>,
 }
@@ -38,23 +40,43 @@ impl GuardedApp {
     /// # Panics
     /// Where the path was added before: its routes belong into one resource.
     #[track_caller]
-    pub fn service(mut self, resource: Resource) -> GuardedApp {
+    pub fn service(self, resource: Resource) -> GuardedApp {
+        let guard = self.guard.clone();
+        self.declare(guard, resource)
+    }
+
+    /// Adds the resources of another guard, which goes on to judge them: for a service of which a
+    /// part takes DPoP, or has another realm. What neither declares is answered by the first guard.
+    ///
+    /// # Panics
+    /// Where both have a resource of one path.
+    #[track_caller]
+    pub fn merge(self, other: GuardedApp) -> GuardedApp {
+        let mut app = self;
+        for (guard, resource) in other.resources {
+            app = app.declare(guard, resource);
+        }
+        app
+    }
+
+    #[track_caller]
+    fn declare(mut self, guard: Guard, resource: Resource) -> GuardedApp {
         let taken = self
             .resources
             .iter()
-            .any(|other| other.path == resource.path);
+            .any(|(_, other)| other.path == resource.path);
         assert!(
             !taken,
             "`{}` is declared twice: put its routes into one resource",
             resource.path
         );
-        self.resources.push(resource);
+        self.resources.push((guard, resource));
         self
     }
 
     #[cfg(feature = "utoipa")]
-    pub(crate) fn resources(&self) -> &[Resource] {
-        &self.resources
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.iter().map(|(_, resource)| resource)
     }
 
     /// An actix-web application, to which data and middleware can be added as to any other.
@@ -77,7 +99,7 @@ impl GuardedApp {
     > {
         let mut app = App::new();
         let mut declared = Vec::new();
-        for resource in self.resources {
+        for (guard, resource) in self.resources {
             let mut routes = Vec::new();
             let mut service = web::resource(resource.path.as_str());
             for route in resource.routes {
@@ -87,6 +109,7 @@ impl GuardedApp {
             // The router matches the same definition against the same text, in the same order, and
             // whatever is added later comes behind: what the gate finds is what will be served.
             declared.push(Declared {
+                guard,
                 pattern: ResourceDef::new(resource.path.as_str()),
                 routes,
             });

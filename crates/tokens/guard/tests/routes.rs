@@ -6,8 +6,8 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{HttpResponse, guard, web};
 use cofferdam_guard::{
-    Principal, acr, all_of, any_of, authenticated, delete, get, max_age, post, resource, role,
-    scope,
+    Guard, Principal, acr, all_of, any_of, authenticated, delete, get, max_age, post, resource,
+    role, scope,
 };
 use serde_json::{Value, json};
 use support::{bearer, guard as new_guard, issuer, now, token};
@@ -354,6 +354,48 @@ async fn the_challenge_points_to_the_metadata_of_the_resource() {
         challenge,
         format!(r#"Bearer realm="containers", resource_metadata="{url}""#)
     );
+}
+
+#[actix_web::test]
+async fn each_guard_of_an_application_judges_its_own_resources() {
+    let (first, second) = (issuer(), issuer());
+    let strange = Guard::new(support::verifier(&second)).realm("strange");
+    let protected = |path| resource(path).route(get().to(who).require(authenticated()));
+    let other = strange.app().service(protected("/strange"));
+    let app = new_guard(&first).app().service(protected("/own"));
+    let app = init_service(app.merge(other).build()).await;
+    for (path, issuer, status, realm) in [
+        ("/own", &first, 200, None),
+        ("/own", &second, 401, Some("containers")),
+        ("/strange", &first, 401, Some("strange")),
+        ("/strange", &second, 200, None),
+        ("/neither", &second, 404, None),
+    ] {
+        let request = TestRequest::get()
+            .uri(path)
+            .insert_header(bearer(issuer, ""));
+        let answer = call_service(&app, request.to_request()).await;
+        assert_eq!(answer.status(), status, "{path}");
+        let challenge = answer.headers().get(header::WWW_AUTHENTICATE);
+        let named = realm.map(|realm| format!("Bearer realm=\"{realm}\""));
+        assert_eq!(challenge.is_some(), named.is_some(), "{path}");
+        if let (Some(challenge), Some(named)) = (challenge, named) {
+            assert!(challenge.to_str().unwrap().starts_with(&named), "{path}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "is declared twice")]
+fn one_path_under_two_guards_is_a_mistake_that_shows_at_start() {
+    let issuer = issuer();
+    let public = || {
+        let route = get().to(reached).public();
+        new_guard(&issuer)
+            .app()
+            .service(resource("/x").route(route))
+    };
+    let _ = public().merge(public());
 }
 
 #[test]
