@@ -26,7 +26,7 @@ type Failure = Box<dyn std::error::Error>;
 const TOKENS: usize = 100_000;
 const REQUESTS: usize = 200_000;
 /// With this many remembered, about nine in ten of the mix are.
-const REMEMBERED: usize = 40_000;
+const REMEMBERED: usize = 54_000;
 const ISSUER: &str = "https://idp.example/realms/main";
 const AUDIENCE: &str = "https://containers.example";
 

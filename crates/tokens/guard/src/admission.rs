@@ -20,7 +20,7 @@ use crate::app::Declared;
 use crate::body;
 use crate::certificate::ClientCertificate;
 use crate::error::{Error, Reason};
-use crate::guard::{Guard, Inner, Outcome};
+use crate::guard::{Dpop, Guard, Inner, Outcome};
 use crate::route::Access;
 
 pub(crate) async fn admit(
@@ -80,7 +80,13 @@ async fn judge(
 ) -> Result<Verified, Reason> {
     let now = (inner.clock)();
     let credentials = credentials(inner, request)?;
-    let proof = prove(inner, request, &credentials, now).await?;
+    // What is seldom waited for is boxed, so that the common way is a small future.
+    let proof = match (credentials.scheme, &inner.dpop) {
+        (Scheme::Dpop, Some(dpop)) => {
+            Some(Box::pin(prove(dpop, request, credentials.token, now)).await?)
+        }
+        _ => None,
+    };
     let mut sender = match &proof {
         Some(proof) => proof.sender(),
         None => Sender::bearer(),
@@ -88,8 +94,15 @@ async fn judge(
     if let Some(certificate) = request.conn_data::<ClientCertificate>() {
         sender = sender.with_certificate(certificate.der());
     }
-    let peer = request.peer_addr().map(|address| address.ip());
-    let token = verify(inner, credentials.token, peer, now, &sender).await?;
+    let token = match inner.verifier.verify_from(credentials.token, now, &sender) {
+        Ok(token) => token,
+        Err(rejection @ (Rejection::KeyUnknown | Rejection::NotCompact)) => {
+            let peer = request.peer_addr().map(|address| address.ip());
+            let token = credentials.token;
+            Box::pin(reconsider(inner, token, rejection, peer, now, &sender)).await?
+        }
+        Err(rejection) => return Err(rejection.into()),
+    };
     if let Some(revocations) = &inner.revocations {
         let id = token
             .claims()
@@ -107,10 +120,10 @@ async fn judge(
         Decision::Denied(denial) => return Err(Reason::Denied(denial, credentials.scheme)),
     }
     // Last, since it waits for the body, which who has no token must not make a server do.
-    match body::carries_token(request).await {
-        true => Err(Reason::Credentials(AuthorizationError::WrongPlace)),
-        false => Ok(token),
+    if body::is_form(request) && Box::pin(body::carries_token(request)).await {
+        return Err(Reason::Credentials(AuthorizationError::WrongPlace));
     }
+    Ok(token)
 }
 
 /// The one token that the request carries, where it may carry one.
@@ -140,14 +153,11 @@ fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credent
 /// The proof that must come with the scheme `DPoP`. A proof beside `Bearer` is not looked at: the
 /// token says whether it needs one, and then `Bearer` is refused (RFC 9449 §7.2).
 async fn prove(
-    inner: &Inner,
+    dpop: &Dpop,
     request: &ServiceRequest,
-    credentials: &Credentials<'_>,
+    token: &str,
     now: u64,
-) -> Result<Option<Proof>, Reason> {
-    let (Scheme::Dpop, Some(dpop)) = (credentials.scheme, &inner.dpop) else {
-        return Ok(None);
-    };
+) -> Result<Proof, Reason> {
     // The path as the client wrote it; the origin as the operator did.
     let uri = format!("{}{}", dpop.origin, request.uri().path());
     let target = Target {
@@ -161,7 +171,7 @@ async fn prove(
         .map(|value| value.to_str().unwrap_or(""));
     let proof = dpop
         .policy
-        .verify(values, &target, credentials.token, now)
+        .verify(values, &target, token, now)
         .map_err(Reason::Proof)?;
     match dpop
         .used
@@ -169,25 +179,22 @@ async fn prove(
         .get()
         .await
     {
-        Ok(true) => Ok(Some(proof)),
+        Ok(true) => Ok(proof),
         Ok(false) => Err(Reason::Proof(ProofRejection::Replayed)),
         Err(_) => Err(Reason::Proof(ProofRejection::StateUnavailable)),
     }
 }
 
-/// Verifies; once more with fresh keys where the key was not known; and asks the issuer about what
-/// says nothing by itself.
-async fn verify(
+/// What may help where a token was not verified at once: fresh keys for one whose key is not known,
+/// and a question to the issuer about one that says nothing by itself.
+async fn reconsider(
     inner: &Inner,
     token: &str,
+    rejection: Rejection,
     peer: Option<IpAddr>,
     now: u64,
     sender: &Sender<'_>,
 ) -> Result<Verified, Reason> {
-    let rejection = match inner.verifier.verify_from(token, now, sender) {
-        Ok(verified) => return Ok(verified),
-        Err(rejection) => rejection,
-    };
     match (rejection, &inner.introspection) {
         (Rejection::KeyUnknown, _) if refresh(inner, token).await => {
             Ok(inner.verifier.verify_from(token, now, sender)?)

@@ -12,14 +12,15 @@ use futures_util::stream::{self, StreamExt as _};
 /// limit of its own.
 const MAX_FORM: usize = 64 << 10;
 
-/// Whether the request has a form body with a token in it. The body is put back.
-pub(crate) async fn carries_token(request: &mut ServiceRequest) -> bool {
-    if !request
+/// Whether the body is a form.
+pub(crate) fn is_form(request: &ServiceRequest) -> bool {
+    request
         .content_type()
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    {
-        return false;
-    }
+}
+
+/// Whether a form body has a token in it. The body is put back.
+pub(crate) async fn carries_token(request: &mut ServiceRequest) -> bool {
     let mut payload = request.take_payload();
     let mut seen = BytesMut::new();
     let mut failed: Option<PayloadError> = None;

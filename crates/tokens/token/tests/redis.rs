@@ -5,7 +5,10 @@
     clippy::unwrap_used,
     reason = "a test may stop at the first surprise, its helpers too"
 )]
-#![expect(clippy::print_stdout, reason = "a test that does not run has to say so")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a test that does not run has to say so"
+)]
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
