@@ -91,7 +91,8 @@ impl Cache {
 impl Shard {
     fn insert(&mut self, key: [u8; 32], entry: Entry, half: usize) {
         if self.young.len() >= half {
-            self.old = std::mem::take(&mut self.young);
+            // Of the size that it will have, so that it does not grow step by step.
+            self.old = std::mem::replace(&mut self.young, HashMap::with_capacity(half));
         }
         self.young.insert(key, entry);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::json::{Document, Value};
-use crate::rejection::Rejection;
+use crate::rejection::{Part, Rejection};
 use crate::scope::Scopes;
 
 /// The end of the year 9999. A date behind it is a mistake or an attack on whoever adds to it.
@@ -17,6 +17,15 @@ const MAX_IDENTIFIER: usize = 1024;
 pub struct Claims {
     document: Document,
     places: Places,
+    dates: Dates,
+}
+
+/// The dates, which are judged on every use of a token.
+#[derive(Clone, Copy, Default)]
+struct Dates {
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    iat: Option<f64>,
 }
 
 /// The node of each claim that has a type; 0, which is the root, where it is absent.
@@ -25,9 +34,6 @@ struct Places {
     iss: u32,
     sub: u32,
     aud: u32,
-    exp: u32,
-    nbf: u32,
-    iat: u32,
     jti: u32,
     client_id: u32,
     azp: u32,
@@ -42,18 +48,28 @@ impl Claims {
     /// A claim of the wrong type is an error and never the same as an absent one (CVE-2026-25537).
     pub(crate) fn read(document: Document) -> Result<Claims, Rejection> {
         let mut places = Places::default();
+        let mut dates = Dates::default();
         let members = document
             .root()
             .as_object()
-            .ok_or(Rejection::NotAnObject(crate::rejection::Part::Claims))?;
+            .ok_or(Rejection::NotAnObject(Part::Claims))?;
         for (name, value) in members {
             let (place, name, fits) = match name {
+                "exp" => {
+                    dates.exp = Some(date(value).ok_or(Rejection::ClaimMalformed("exp"))?);
+                    continue;
+                }
+                "nbf" => {
+                    dates.nbf = Some(date(value).ok_or(Rejection::ClaimMalformed("nbf"))?);
+                    continue;
+                }
+                "iat" => {
+                    dates.iat = Some(date(value).ok_or(Rejection::ClaimMalformed("iat"))?);
+                    continue;
+                }
                 "iss" => (&mut places.iss, "iss", is_identifier(value)),
                 "sub" => (&mut places.sub, "sub", is_identifier(value)),
                 "aud" => (&mut places.aud, "aud", is_audience(value)),
-                "exp" => (&mut places.exp, "exp", is_date(value)),
-                "nbf" => (&mut places.nbf, "nbf", is_date(value)),
-                "iat" => (&mut places.iat, "iat", is_date(value)),
                 "jti" => (&mut places.jti, "jti", is_identifier(value)),
                 "client_id" => (&mut places.client_id, "client_id", is_identifier(value)),
                 "azp" => (&mut places.azp, "azp", is_identifier(value)),
@@ -69,7 +85,11 @@ impl Claims {
             }
             *place = value.index() as u32;
         }
-        let claims = Claims { document, places };
+        let claims = Claims {
+            document,
+            places,
+            dates,
+        };
         if let (Some(scope), Some(scp)) = (claims.value(places.scope), claims.value(places.scp)) {
             // Two readers that each take another one of the two would see two tokens.
             let agree = Scopes::read(scope)
@@ -90,10 +110,6 @@ impl Claims {
         self.value(place)?.as_str()
     }
 
-    fn date(&self, place: u32) -> Option<f64> {
-        self.value(place)?.as_f64()
-    }
-
     /// Any claim by name.
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         self.document.root().get(name)
@@ -104,8 +120,8 @@ impl Claims {
         let places = &self.places;
         let place = match name {
             "sub" => places.sub,
-            "iat" => places.iat,
-            "nbf" => places.nbf,
+            "iat" => return self.dates.iat.is_some(),
+            "nbf" => return self.dates.nbf.is_some(),
             "jti" => places.jti,
             "client_id" => places.client_id,
             "azp" => places.azp,
@@ -147,17 +163,17 @@ impl Claims {
 
     /// `exp` in seconds since 1970-01-01T00:00:00Z; may have a fraction.
     pub fn expires_at(&self) -> Option<f64> {
-        self.date(self.places.exp)
+        self.dates.exp
     }
 
     /// `nbf`, in the same unit.
     pub fn not_before(&self) -> Option<f64> {
-        self.date(self.places.nbf)
+        self.dates.nbf
     }
 
     /// `iat`, in the same unit.
     pub fn issued_at(&self) -> Option<f64> {
-        self.date(self.places.iat)
+        self.dates.iat
     }
 
     /// `aud`: for whom the token is meant, one or several.
@@ -199,6 +215,11 @@ impl Claims {
             .filter_map(Value::as_str)
     }
 
+    /// Gives back what was reserved and not needed: for claims that are kept.
+    pub(crate) fn shrink(&mut self) {
+        self.document.shrink();
+    }
+
     pub(crate) fn confirmation(&self) -> Option<Value<'_>> {
         self.value(self.places.cnf)
     }
@@ -220,10 +241,10 @@ fn is_identifier(value: Value<'_>) -> bool {
 }
 
 /// RFC 7519 §2: a number of seconds, possibly with a fraction.
-fn is_date(value: Value<'_>) -> bool {
+fn date(value: Value<'_>) -> Option<f64> {
     value
         .as_f64()
-        .is_some_and(|seconds| (0.0..=MAX_DATE).contains(&seconds))
+        .filter(|seconds| (0.0..=MAX_DATE).contains(seconds))
 }
 
 /// RFC 7519 §4.1.3: a string or an array of strings. An empty array names nobody.

@@ -149,6 +149,12 @@ impl Document {
         read::read(text, limits)
     }
 
+    /// Gives back what was reserved and not needed.
+    pub(crate) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.nodes.shrink_to_fit();
+    }
+
     /// The value at the top.
     pub fn root(&self) -> Value<'_> {
         Value::new(self, 0)

@@ -134,16 +134,20 @@ impl Verifier {
         let compact = Compact::split(token, self.max_length)?;
         let header_document = compact.header_document()?;
         let header = Header::read(&header_document, EmbeddedKey::Forbidden)?;
-        let claims = Claims::read(compact.claims_document()?)?;
+        let mut claims = Claims::read(compact.claims_document()?)?;
         let policy = self.policy_for(&claims)?;
         policy.check(&header, &claims, now)?;
         let binding = sender::check(&claims, sender)?;
         let current = policy.keys().current();
         let keys = current.keys.ok_or(Rejection::KeysUnavailable)?;
         compact.verify(jws::find(&keys, &header)?, header.algorithm)?;
+        let policy = Arc::clone(policy);
+        if self.cache.is_some() {
+            claims.shrink();
+        }
         let verified = Verified(Arc::new(Inner {
             claims,
-            policy: Arc::clone(policy),
+            policy,
             binding,
         }));
         Ok((verified, current.generation))
