@@ -2,7 +2,7 @@
 
 mod connect;
 mod pace;
-mod wire;
+pub(crate) mod wire;
 
 use crate::exchange::Retained;
 use crate::redact::Redactor;
@@ -108,6 +108,11 @@ impl Client {
     /// Requests that were sent so far.
     pub(crate) fn requests(&self) -> u32 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Counts requests that another client sent for the same scan.
+    pub(crate) fn count(&self, requests: u32) {
+        self.sent.fetch_add(requests, Ordering::Relaxed);
     }
 
     /// Whether the target has answered at all.

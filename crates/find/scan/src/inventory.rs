@@ -1,9 +1,9 @@
 //! What the service offers: from a description, a recorded session, or discovery.
 
-mod discover;
-mod har;
+pub(crate) mod discover;
+pub(crate) mod har;
 mod harvest;
-mod openapi;
+pub(crate) mod openapi;
 mod sample;
 mod schema;
 mod tag;
@@ -125,7 +125,7 @@ fn listed(operations: &[Operation]) -> String {
     names.join(", ")
 }
 
-fn parse(name: &str, text: &str) -> Result<Value, ScanError> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Value, ScanError> {
     let failed = |reason: String| ScanError::Spec(name.to_owned(), reason);
     let document = openapi::parse(text).map_err(failed)?;
     if openapi::is_description(&document) || har::is_har(&document) {

@@ -12,8 +12,11 @@ mod check;
 pub mod checks;
 mod client;
 mod context;
+mod elevate;
 mod exchange;
 mod forge;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod inventory;
 mod jwt;

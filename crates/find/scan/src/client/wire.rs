@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 const EVENT_STREAM: Duration = Duration::from_secs(1);
 
 /// A bounded pool of connections to one target.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     connector: Connector,
     target: Target,
     idle: Mutex<Vec<Connection>>,
@@ -25,14 +25,14 @@ pub(super) struct Wire {
 }
 
 /// An answer and what is to be said of how it came.
-pub(super) struct Got {
-    pub(super) response: Response,
+pub(crate) struct Got {
+    pub(crate) response: Response,
     /// The body did not end in time and was cut.
-    pub(super) unending: bool,
+    pub(crate) unending: bool,
 }
 
 impl Wire {
-    pub(super) fn new(target: &Target, options: &ScanOptions) -> Result<Self, ScanError> {
+    pub(crate) fn new(target: &Target, options: &ScanOptions) -> Result<Self, ScanError> {
         Ok(Self {
             connector: Connector::new(target, options)?,
             target: target.clone(),
@@ -44,7 +44,7 @@ impl Wire {
     /// Sends one request and reads its answer, at most `body_limit` bytes of the body. It is sent
     /// again once when a kept connection turns out to be closed and the request is safe, or was
     /// not sent at all.
-    pub(super) async fn send(&self, sent: &Sent, body_limit: usize) -> Result<Got, Failure> {
+    pub(crate) async fn send(&self, sent: &Sent, body_limit: usize) -> Result<Got, Failure> {
         let deadline = Instant::now() + self.limits.timeout;
         let kept = self.take();
         let reused = kept.is_some();

@@ -5,7 +5,7 @@
 //! list of what services have and seldom name. Whether something is there is judged against the
 //! answers to random paths in the same folder, since services differ in how they say *not found*.
 
-mod clues;
+pub(crate) mod clues;
 mod learn;
 mod words;
 

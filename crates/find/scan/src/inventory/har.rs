@@ -11,12 +11,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Whether `document` is a HAR file.
-pub(super) fn is_har(document: &Value) -> bool {
+pub(crate) fn is_har(document: &Value) -> bool {
     document["log"]["entries"].is_array()
 }
 
 /// The operations on `target`, and how many requests went elsewhere.
-pub(super) fn read(document: &Value, target: &Target) -> (Vec<Operation>, usize) {
+pub(crate) fn read(document: &Value, target: &Target) -> (Vec<Operation>, usize) {
     let mut operations: BTreeMap<String, Operation> = BTreeMap::new();
     let mut foreign = 0;
     for entry in document["log"]["entries"].as_array().into_iter().flatten() {
@@ -98,7 +98,7 @@ fn body_example(content_type: &str, text: &str) -> Option<Value> {
 }
 
 /// The path with identifiers replaced by parameters, named after what stands before them.
-pub(super) fn template(path: &str) -> (String, Vec<(String, String)>) {
+pub(crate) fn template(path: &str) -> (String, Vec<(String, String)>) {
     let mut template = Vec::new();
     let mut values: Vec<(String, String)> = Vec::new();
     let mut before = String::new();
@@ -128,7 +128,7 @@ pub(super) fn template(path: &str) -> (String, Vec<(String, String)>) {
 }
 
 /// Whether a path names a file that a browser loads beside the API.
-pub(super) fn is_asset(path: &str) -> bool {
+pub(crate) fn is_asset(path: &str) -> bool {
     let name = path
         .rsplit('/')
         .next()

@@ -18,16 +18,16 @@ const MAX_OPERATIONS: usize = 20_000;
 
 /// What a description gives.
 #[derive(Debug)]
-pub(super) struct Described {
-    pub(super) operations: Vec<Operation>,
+pub(crate) struct Described {
+    pub(crate) operations: Vec<Operation>,
     /// Base paths to choose from, the likeliest first. The paths of the operations do not have it
     /// yet.
-    pub(super) prefixes: Vec<String>,
-    pub(super) notes: Vec<String>,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Whether `document` is an API description.
-pub(super) fn is_description(document: &Value) -> bool {
+pub(crate) fn is_description(document: &Value) -> bool {
     (document["openapi"].is_string() || document["swagger"].is_string())
         && document["paths"].is_object()
 }
@@ -36,7 +36,7 @@ pub(super) fn is_description(document: &Value) -> bool {
 ///
 /// # Errors
 /// The parser's words, when it is neither.
-pub(super) fn parse(text: &str) -> Result<Value, String> {
+pub(crate) fn parse(text: &str) -> Result<Value, String> {
     if text.len() > MAX_TEXT {
         return Err(format!("longer than {} MiB", MAX_TEXT >> 20));
     }
@@ -53,7 +53,7 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
 
 /// Reads the operations of `document`. `file` is its name for places, when the user gave a file;
 /// `text` is used to find lines; `at` is where it came from, for relative `servers`.
-pub(super) fn read(document: &Value, text: &str, file: Option<&str>, target: &Target) -> Described {
+pub(crate) fn read(document: &Value, text: &str, file: Option<&str>, target: &Target) -> Described {
     let lines = Lines::find(document, text);
     let mut schemas = Schemas::new(document);
     let mut operations = Vec::new();

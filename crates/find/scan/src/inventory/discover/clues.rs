@@ -12,7 +12,7 @@ const PATHS: usize = 200;
 
 /// Path-like texts in an answer, as they stand: quoted, linked, or listed. Placeholders such as
 /// `:id` and `<id>` become `{id}`. A relative link is joined with the folder of `from`.
-pub(super) fn paths(text: &str, from: &str, target: &Target) -> Vec<String> {
+pub(crate) fn paths(text: &str, from: &str, target: &Target) -> Vec<String> {
     let text = head(text, SEARCHED);
     let mut paths: Vec<String> = Vec::new();
     let mut take = |path: String| {
@@ -130,7 +130,7 @@ fn resolve(link: &str, from: &str, target: &Target) -> Option<String> {
 
 /// Words of an answer that could be path segments: names of members that hold lists or objects or
 /// end in `_url`, plural names, and bare words in lists.
-pub(super) fn segments(answer: &Value) -> Vec<String> {
+pub(crate) fn segments(answer: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(answer, 0, &mut found);
     found
@@ -187,7 +187,7 @@ fn take(name: &str, found: &mut Vec<String>) {
 }
 
 /// Plural words of a page that lists what a service offers.
-pub(super) fn listed_words(text: &str) -> Vec<String> {
+pub(crate) fn listed_words(text: &str) -> Vec<String> {
     let text = head(text, 16 * 1024);
     let mut found = Vec::new();
     for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))) {
@@ -205,10 +205,10 @@ pub(super) fn listed_words(text: &str) -> Vec<String> {
 
 /// A field that a refusal says is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) name: String,
+pub(crate) struct Field {
+    pub(crate) name: String,
     /// Whether the text says that it belongs into the query.
-    pub(super) query: bool,
+    pub(crate) query: bool,
 }
 
 /// What stands before `is required` and is no field.
@@ -228,7 +228,7 @@ const NO_FIELDS: [&str; 11] = [
 
 /// The names of fields that an error text says are missing: `` missing field `x` `` as serde says,
 /// `"loc": ["query", "x"]` as FastAPI says, `x is required`, `missing parameter 'x'`.
-pub(super) fn missing_fields(text: &str) -> Vec<Field> {
+pub(crate) fn missing_fields(text: &str) -> Vec<Field> {
     let text = head(text, 8 * 1024);
     let mut fields: Vec<Field> = Vec::new();
     let mut take = |name: &str, query: bool| {
@@ -318,7 +318,7 @@ pub(super) fn missing_fields(text: &str) -> Vec<Field> {
 
 /// A value of the type that an error text asks for, as serde says it: `invalid type: string "x",
 /// expected u32`.
-pub(super) fn expected(text: &str) -> Option<Value> {
+pub(crate) fn expected(text: &str) -> Option<Value> {
     let text = head(text, 8 * 1024).to_ascii_lowercase();
     if !text.contains("invalid type") && !text.contains("invalid digit") {
         return None;
