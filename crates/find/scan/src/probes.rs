@@ -23,7 +23,9 @@ pub(crate) use answer::{Spot, find_text, leaves, shown, succeeded, texts};
 pub(crate) use change::{MemberChange, member_change, on_object, opposite, state_in, would_change};
 pub(crate) use code::{Canary, gadgets};
 pub(crate) use document::{Document, containers_in, documents, with_members};
-pub(crate) use engine::{engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers};
+pub(crate) use engine::{
+    engine_facts, is_engine_error, is_engine_info, is_engine_version, list_of_containers,
+};
 pub(crate) use facts::{LiveReader, posture_of};
 pub(crate) use input::{Input, caller, inputs};
 pub(crate) use inside::{IMDS_LIFETIME, Inside};

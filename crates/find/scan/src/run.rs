@@ -2,6 +2,7 @@
 
 use crate::baseline::Runner;
 use crate::client::{Client, lock};
+use crate::elevate::elevate;
 use crate::redact::Redactor;
 use crate::{
     Baseline, Check, Context, Event, Exchange, Halt, Level, Operation, Outcome, Phase, Protection,
@@ -150,7 +151,7 @@ pub async fn scan(
         biased;
         () = cancel.cancelled() => Err(Stop::Halt(Halt::Cancelled)),
         () = tokio::time::sleep_until(end) => Err(Stop::Halt(Halt::Time(wall))),
-        result = phases(&cx, &selected, &state) => result,
+        result = phases(&cx, &selected, &state, &cancel) => result,
     };
     let halt = match halted {
         Ok(()) => None,
@@ -177,7 +178,12 @@ struct State {
     still_valid: Mutex<Vec<String>>,
 }
 
-async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Result<(), Stop> {
+async fn phases(
+    cx: &Context,
+    selected: &[&'static Check],
+    state: &State,
+    cancel: &CancellationToken,
+) -> Result<(), Stop> {
     for text in expiries(cx) {
         cx.note(text);
     }
@@ -235,6 +241,7 @@ async fn phases(cx: &Context, selected: &[&'static Check], state: &State) -> Res
             lock(&state.outcomes).insert(check.meta.id, outcome);
         }
     }
+    elevate(cx, selected, cancel).await?;
     for id in checks::LAST {
         for check in last.iter().filter(|check| check.meta.id == id) {
             run_check(cx, check, state).await?;
