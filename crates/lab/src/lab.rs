@@ -1,26 +1,28 @@
 //! The lab's life: it lays its roots, starts its listeners, serves, and leaves nothing behind.
 
 use crate::deployment::{Facts, Secrets, UID};
-use crate::dpop::Proofs;
+use crate::flawed::FlawedVerifier;
+use crate::guards::Guards;
 use crate::hole::{Hole, Switches};
 use crate::internal::{self, Part};
 use crate::legacy_tokens::LegacyTokens;
+use crate::openapi;
 use crate::resolve::Resolver;
 use crate::root::{self, Places, Root};
-use crate::service::{BODY, State, configure, only_own_host};
+use crate::routes::{account, containers, jobs};
+use crate::service::{BODY, State, declare, only_own_host};
 use crate::shell::Shell;
 use crate::store::{JOB_SEEDS, SEEDS, Store};
-use crate::verify::{Auth, now};
-use crate::{openapi, service};
+use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::web::{Data, JsonConfig, PayloadConfig};
-use actix_web::{App, HttpServer, middleware};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use cofferdam_docker::Client;
 use cofferdam_docker::wire::{ContainerConfig, CreateBody};
 use cofferdam_engine::{Engine, EngineOptions, Seed};
 use cofferdam_issuer::{Issuer, SigningKey};
-use cofferdam_token::{Algorithm, IssuerPolicy, Verifier};
+use cofferdam_token::{Algorithm, IssuerPolicy};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
@@ -28,7 +30,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -295,7 +297,7 @@ impl Parts {
         let policy = IssuerPolicy::new(ISSUER, issuer.key_set())
             .audience(AUDIENCE)
             .algorithms([Algorithm::Rs256]);
-        let strict = Verifier::new([policy]).map_err(|_| LabError::Own("issuer policy"))?;
+        let guards = Guards::new(&policy, &base).map_err(|_| LabError::Own("issuer policy"))?;
         let legacy = LegacyTokens::new(
             switches.is_open(Hole::TokenGuessable),
             !switches.is_open(Hole::TokenThrottle),
@@ -303,15 +305,11 @@ impl Parts {
         let identities = identities(&issuer, &legacy)?;
 
         let state = Data::new(State {
-            auth: Auth {
-                strict,
+            flawed: FlawedVerifier {
                 issuer: ISSUER.to_owned(),
                 audience: AUDIENCE.to_owned(),
                 keys: issuer.key_set(),
                 public_pem: public_pem(&signing_key).ok_or(LabError::Own("public key"))?,
-                switches: switches.clone(),
-                base: base.clone(),
-                proofs: Proofs::default(),
             },
             switches: switches.clone(),
             legacy,
@@ -328,15 +326,15 @@ impl Parts {
         let served = state.clone();
         let server = HttpServer::new(move || {
             let state = served.clone();
-            App::new()
-                .app_data(state.clone())
+            declare(&guards, &state)
+                .build()
+                .app_data(state)
                 .app_data(PayloadConfig::new(BODY))
                 .app_data(JsonConfig::default().limit(BODY))
-                .wrap(middleware::from_fn(only_own_host))
-                .configure(|config| configure(config, &state.switches))
-                .default_service(actix_web::web::to(|| async {
-                    Err::<String, _>(service::Problem::not_found("operation"))
-                }))
+                .wrap(from_fn(account::fail_in_200))
+                .wrap(from_fn(jobs::explain_errors))
+                .wrap(from_fn(containers::token_from_link))
+                .wrap(from_fn(only_own_host))
         })
         .workers(2)
         .client_request_timeout(Duration::from_secs(10))
@@ -445,6 +443,14 @@ fn identities(
         identities.insert(format!("{tenant}-ci"), token.to_owned());
     }
     Ok(identities)
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> u64 {
+    // A clock before 1970 makes every token invalid, which is safe.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 /// The public half of a private RSA key, as SubjectPublicKeyInfo in PEM.

@@ -22,8 +22,10 @@
 //! # Ok::<(), cofferdam_lab::LabError>(())
 //! ```
 
+mod caller;
 mod deployment;
-mod dpop;
+mod flawed;
+mod guards;
 mod hole;
 mod internal;
 mod lab;
@@ -37,7 +39,6 @@ mod routes;
 mod service;
 mod shell;
 mod store;
-mod verify;
 
 pub use hole::{Hole, Switches, UnknownHole};
 pub use lab::{Lab, LabError, LabOptions};

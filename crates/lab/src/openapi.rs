@@ -414,8 +414,13 @@ pub(crate) fn document(switches: &Switches, base: &str, issuer: &str) -> Value {
                 "dpop": {"type": "http", "scheme": "DPoP", "description": "RFC 9449: a token bound to a key, with a proof."},
                 "apiToken": {"type": "http", "scheme": "bearer", "description": "An opaque API token of a build server."},
             },
-            "schemas": {"Problem": {"type": "object", "required": ["error", "message"], "properties": {
-                "error": {"type": "string"}, "message": {"type": "string"}}}},
+            "schemas": {
+                "Problem": {"type": "object", "required": ["error", "message"], "properties": {
+                    "error": {"type": "string"}, "message": {"type": "string"}}},
+                "ProblemDetails": {"type": "object", "description": "RFC 9457.", "properties": {
+                    "type": {"type": "string"}, "title": {"type": "string"},
+                    "status": {"type": "integer"}, "detail": {"type": "string"}}},
+            },
         },
     })
 }
@@ -454,8 +459,10 @@ fn describe(operation: &Operation) -> Value {
                 "/v1/deployments" => json!([{"bearer": scopes}, {"dpop": scopes}]),
                 _ => json!([{"bearer": scopes}]),
             };
-            let problem =
-                json!({"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+            let problem = json!({
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+            });
             for (status, text) in [
                 ("401", "No token, or one that is not valid"),
                 ("403", "The token grants too little"),

@@ -1,6 +1,8 @@
 //! What all routes share: the state, the form of a refusal, and who may speak to the lab at all.
 
 use crate::deployment::Secrets;
+use crate::flawed::FlawedVerifier;
+use crate::guards::Guards;
 use crate::hole::{Hole, Switches};
 use crate::legacy_tokens::LegacyTokens;
 use crate::resolve::Resolver;
@@ -8,15 +10,17 @@ use crate::root::Root;
 use crate::routes;
 use crate::shell::Shell;
 use crate::store::Store;
-use crate::verify::{Auth, Group, Principal, Refused, raw_token};
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    AUTHORIZATION, HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use cofferdam_docker::Client;
+use cofferdam_guard::GuardedApp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::fmt;
@@ -27,7 +31,7 @@ pub(crate) const BODY: usize = 64 * 1024;
 /// The service behind its routes.
 pub(crate) struct State {
     pub(crate) switches: Switches,
-    pub(crate) auth: Auth,
+    pub(crate) flawed: FlawedVerifier,
     pub(crate) legacy: LegacyTokens,
     pub(crate) store: Store,
     pub(crate) engine: Client,
@@ -46,34 +50,6 @@ impl State {
     pub(crate) fn is_open(&self, hole: Hole) -> bool {
         self.switches.is_open(hole)
     }
-
-    /// Lets a caller in. See [`Auth::check`].
-    pub(crate) fn enter(
-        &self,
-        request: &HttpRequest,
-        group: Group,
-        scope: &str,
-    ) -> Result<Principal, Problem> {
-        self.auth
-            .check(request, group, scope)
-            .map_err(|refused| self.explain(request, group, refused.into()))
-    }
-
-    /// Adds what the developer of a group wanted to see with every error: the caller's request, its
-    /// token included.
-    pub(crate) fn explain(&self, request: &HttpRequest, group: Group, problem: Problem) -> Problem {
-        let talkative = group == Group::JobResults && self.is_open(Hole::TokenInError);
-        match raw_token(request).filter(|_| talkative) {
-            Some(token) => Problem {
-                context: Some(Box::new(json!({
-                    "path": request.path(),
-                    "authorization": format!("Bearer {token}"),
-                }))),
-                ..problem
-            },
-            None => problem,
-        }
-    }
 }
 
 /// An error answer.
@@ -84,7 +60,6 @@ pub(crate) struct Problem {
     message: String,
     challenge: Option<String>,
     retry_after: Option<u64>,
-    context: Option<Box<Value>>,
 }
 
 impl Problem {
@@ -95,7 +70,6 @@ impl Problem {
             message: message.into(),
             challenge: None,
             retry_after: None,
-            context: None,
         }
     }
 
@@ -126,23 +100,16 @@ impl Problem {
         }
     }
 
-    pub(crate) fn unauthorized(message: &str) -> Self {
+    /// A refusal with its `WWW-Authenticate`.
+    pub(crate) fn challenge(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+        challenge: String,
+    ) -> Self {
         Self {
-            challenge: Some("Bearer realm=\"legacy\"".to_owned()),
-            ..Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
-        }
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        Self {
-            challenge: Some(refused.challenge),
-            ..Self::new(
-                StatusCode::from_u16(refused.status).unwrap_or(StatusCode::UNAUTHORIZED),
-                refused.code,
-                refused.message,
-            )
+            challenge: Some(challenge),
+            ..Self::new(status, code, message)
         }
     }
 }
@@ -184,11 +151,7 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after {
             answer.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        let mut body = json!({"error": self.code, "message": self.message});
-        if let Some(context) = &self.context {
-            body["context"] = Value::clone(context);
-        }
-        answer.json(body)
+        answer.json(json!({"error": self.code, "message": self.message}))
     }
 }
 
@@ -198,23 +161,39 @@ pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
         .map_err(|error| Problem::bad(format!("the body is wrong: {error}")))
 }
 
-/// Registers every route.
-pub(crate) fn configure(config: &mut ServiceConfig, switches: &Switches) {
-    routes::public::configure(config);
-    routes::help::configure(config);
-    routes::account::configure(config);
-    routes::platform::configure(config);
-    routes::containers::configure(config);
-    routes::files::configure(config);
-    routes::outbound::configure(config);
-    routes::diagnostics::configure(config);
-    routes::jobs::configure(config);
-    routes::assistant::configure(config);
-    routes::admin::configure(config);
-    routes::legacy::configure(config);
-    if switches.is_open(Hole::RuntimeApi) {
-        routes::runtime::configure(config);
+/// Declares every route, with what it asks of a token. What is not declared is not there.
+///
+/// An open token hole declares its route public, or asks too little, as whoever has no guard does.
+pub(crate) fn declare(guards: &Guards, state: &State) -> GuardedApp {
+    let mut app = guards.bearer.app();
+    app = routes::public::declare(app);
+    app = routes::help::declare(app);
+    app = routes::account::declare(app);
+    app = routes::platform::declare(app, &guards.dpop, state);
+    app = routes::containers::declare(app);
+    app = routes::files::declare(app);
+    app = routes::outbound::declare(app);
+    app = routes::diagnostics::declare(app);
+    app = routes::jobs::declare(app);
+    app = routes::assistant::declare(app);
+    app = routes::admin::declare(app, state);
+    app = routes::legacy::declare(app);
+    if state.is_open(Hole::RuntimeApi) {
+        app = routes::runtime::declare(app);
     }
+    app
+}
+
+/// The token that came in the header, for whoever repeats it or judges it by hand.
+pub(crate) fn raw_token(request: &HttpRequest) -> Option<&str> {
+    after(request, "Bearer ")
+}
+
+/// What follows a scheme in `Authorization`.
+pub(crate) fn after<'r>(request: &'r HttpRequest, scheme: &str) -> Option<&'r str> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let token = value.strip_prefix(scheme)?.trim();
+    (!token.is_empty()).then_some(token)
 }
 
 /// Refuses whoever does not speak to the lab under its own name: a web page that had its name

@@ -1,23 +1,22 @@
 //! What only administrators may see.
 
 use crate::hole::Hole;
-use crate::service::{Problem, State};
-use crate::verify::Group;
-use actix_web::web::{Data, ServiceConfig, get};
-use actix_web::{HttpRequest, HttpResponse};
+use crate::service::State;
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use cofferdam_guard::{GuardedApp, authenticated, get, resource, role};
 use serde_json::json;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/v1/admin/tenants", get().to(tenants));
+pub(crate) fn declare(app: GuardedApp, state: &State) -> GuardedApp {
+    let who = match state.is_open(Hole::FunctionAdmin) {
+        // "Only the admin console knows this path."
+        true => authenticated(),
+        false => role("admin"),
+    };
+    app.service(resource("/v1/admin/tenants").route(get().to(tenants).require(who)))
 }
 
-async fn tenants(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, "")?;
-    let may = caller.roles.iter().any(|role| role == "admin");
-    // "Only the admin console knows this path."
-    if !may && !state.is_open(Hole::FunctionAdmin) {
-        return Err(Problem::forbidden("this operation is for administrators"));
-    }
+async fn tenants(state: Data<State>) -> HttpResponse {
     let tenants = ["acme", "globex"].map(|tenant| {
         json!({
             "name": tenant,
@@ -26,5 +25,5 @@ async fn tenants(request: HttpRequest, state: Data<State>) -> Result<HttpRespons
             "jobs": state.store.jobs_of(tenant).len(),
         })
     });
-    Ok(HttpResponse::Ok().json(json!({"tenants": tenants})))
+    HttpResponse::Ok().json(json!({"tenants": tenants}))
 }

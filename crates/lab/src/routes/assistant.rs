@@ -1,18 +1,19 @@
 //! The assistant: it plans from a text, calls its tools, and tells what came of it.
 
+use crate::caller::Caller;
 use crate::hole::Hole;
 use crate::planner::{Call, TOOLS, plan};
 use crate::routes::jobs::{IMAGE, confined};
 use crate::service::{Problem, State, read};
-use crate::verify::{Group, Principal};
-use actix_web::web::{Bytes, Data, ServiceConfig, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data};
 use cofferdam_docker::wire::CreateBody;
+use cofferdam_guard::{GuardedApp, post, resource, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/v1/assistant", post().to(ask));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    app.service(resource("/v1/assistant").route(post().to(ask).require(scope("assistant:use"))))
 }
 
 #[derive(Deserialize)]
@@ -21,12 +22,7 @@ struct Question {
     prompt: String,
 }
 
-async fn ask(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, "assistant:use")?;
+async fn ask(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpResponse, Problem> {
     let Question { prompt } = read(&body)?;
     let mut steps = Vec::new();
     for call in plan(&prompt) {
@@ -102,7 +98,7 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
     }
 }
 
-async fn act_as_caller(state: &State, caller: &Principal, call: &Call) -> Result<Value, Problem> {
+async fn act_as_caller(state: &State, caller: &Caller, call: &Call) -> Result<Value, Problem> {
     let needed = match call {
         Call::RunContainer { .. } => "jobs:write",
         Call::StartContainer { .. } | Call::StopContainer { .. } => "containers:write",

@@ -1,16 +1,17 @@
 //! Diagnostics of the network.
 
 use crate::service::{Problem, State, read};
-use crate::verify::Group;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, ServiceConfig, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Bytes, Data};
+use cofferdam_guard::{GuardedApp, post, resource, scope};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/v1/diagnostics/ping", post().to(ping));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let route = post().to(ping).require(scope("diagnostics:run"));
+    app.service(resource("/v1/diagnostics/ping").route(route))
 }
 
 #[derive(Deserialize)]
@@ -19,12 +20,7 @@ struct Ping {
     target: String,
 }
 
-async fn ping(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "diagnostics:run")?;
+async fn ping(state: Data<State>, body: Bytes) -> Result<HttpResponse, Problem> {
     let Ping { target } = read(&body)?;
     let (code, text) = match &state.shell {
         // The target becomes a part of a command line.

@@ -1,16 +1,18 @@
 //! Files of the tenants' build workspaces.
 
+use crate::caller::Caller;
 use crate::hole::Hole;
 use crate::service::{Problem, State};
-use crate::verify::Group;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Query, ServiceConfig, get};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Data, Query};
+use cofferdam_guard::{GuardedApp, get, resource, scope};
 use serde::Deserialize;
 use std::path::Path;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/v1/workspace/file", get().to(file));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let route = get().to(file).require(scope("workspace:read"));
+    app.service(resource("/v1/workspace/file").route(route))
 }
 
 #[derive(Deserialize)]
@@ -20,11 +22,10 @@ struct Wanted {
 }
 
 async fn file(
-    request: HttpRequest,
     state: Data<State>,
+    caller: Caller,
     query: Query<Wanted>,
 ) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, "workspace:read")?;
     if query.path.is_empty() || caller.tenant.is_empty() {
         return Err(Problem::bad(
             "the query needs `path`, a file of the workspace",

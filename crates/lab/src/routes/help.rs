@@ -1,20 +1,20 @@
 //! Helpful small things, which look worse than they are: nothing here reads a file, runs a command
 //! or fetches a URL, whatever the parameters are called.
 
-use crate::service::{Problem, State, read};
-use crate::verify::Group;
-use actix_web::web::{Bytes, Data, Path, Query, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use crate::service::{Problem, read};
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Path, Query};
+use cofferdam_guard::{GuardedApp, authenticated, get, post, resource};
 use serde::Deserialize;
 use serde_json::json;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/v1/help", get().to(article))
-        .route("/v1/help/explain", post().to(explain))
-        .route("/v1/links/preview", post().to(preview))
-        .route("/v1/catalogue", get().to(catalogue))
-        .route("/v1/catalogue/{id}", get().to(entry));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let any = authenticated;
+    app.service(resource("/v1/help").route(get().to(article).require(any())))
+        .service(resource("/v1/help/explain").route(post().to(explain).require(any())))
+        .service(resource("/v1/links/preview").route(post().to(preview).require(any())))
+        .service(resource("/v1/catalogue").route(get().to(catalogue).require(any())))
+        .service(resource("/v1/catalogue/{id}").route(get().to(entry).require(any())))
 }
 
 #[derive(Deserialize)]
@@ -23,18 +23,13 @@ struct Article {
 }
 
 /// Looks an article up in a table. A name that is not there gets the index, with 200.
-async fn article(
-    request: HttpRequest,
-    state: Data<State>,
-    query: Query<Article>,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "")?;
+async fn article(query: Query<Article>) -> HttpResponse {
     let text = match query.file.as_deref().unwrap_or_default() {
         "containers.md" => "Start a container with POST /v1/containers/{id}/start.",
         "jobs.md" => "A job is a container that ends. Import one with POST /v1/jobs.",
         _ => "Articles: containers.md, jobs.md.",
     };
-    Ok(HttpResponse::Ok().json(json!({"article": text})))
+    HttpResponse::Ok().json(json!({"article": text}))
 }
 
 #[derive(Deserialize)]
@@ -43,12 +38,7 @@ struct Explain {
 }
 
 /// Says what a command would do. It is text about text.
-async fn explain(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "")?;
+async fn explain(body: Bytes) -> Result<HttpResponse, Problem> {
     let Explain { command } = read(&body)?;
     let short: String = command.chars().take(200).collect();
     Ok(HttpResponse::Ok().json(json!({
@@ -64,12 +54,7 @@ struct Link {
 }
 
 /// Shows how a link will look. The link is not opened.
-async fn preview(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "")?;
+async fn preview(body: Bytes) -> Result<HttpResponse, Problem> {
     let Link { url } = read(&body)?;
     let short: String = url.chars().take(500).collect();
     Ok(HttpResponse::Ok().json(json!({"url": short, "title": format!("Link to {short}")})))
@@ -78,18 +63,12 @@ async fn preview(
 /// Entries are shared by all tenants: that is what a catalogue is for.
 const CATALOGUE: [(&str, &str); 2] = [("cat-nginx", "A web server"), ("cat-redis", "A cache")];
 
-async fn catalogue(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "")?;
+async fn catalogue() -> HttpResponse {
     let entries = CATALOGUE.map(|(id, title)| json!({"id": id, "title": title, "shared": true}));
-    Ok(HttpResponse::Ok().json(json!({"entries": entries})))
+    HttpResponse::Ok().json(json!({"entries": entries}))
 }
 
-async fn entry(
-    request: HttpRequest,
-    state: Data<State>,
-    id: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "")?;
+async fn entry(id: Path<String>) -> Result<HttpResponse, Problem> {
     let found = CATALOGUE.iter().find(|(known, _)| *known == id.as_str());
     let (id, title) = found.ok_or_else(|| Problem::not_found("entry"))?;
     Ok(HttpResponse::Ok().json(json!({

@@ -1,13 +1,18 @@
 //! Jobs: containers that end. A definition is imported, and becomes a container of the engine.
 
+use crate::caller::Caller;
 use crate::deployment::{hex, random};
 use crate::hole::Hole;
-use crate::service::{Problem, State, read};
+use crate::service::{Problem, State, raw_token, read};
 use crate::store::Job;
-use crate::verify::Group;
-use actix_web::web::{Bytes, Data, Path, ServiceConfig, delete, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data, Path};
 use cofferdam_docker::wire::{ContainerConfig, CreateBody, HostConfig};
+use cofferdam_guard::{GuardedApp, delete, get, post, resource, scope};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,12 +22,42 @@ const WRITE: &str = "jobs:write";
 /// The one image that jobs may run.
 pub(crate) const IMAGE: &str = "allowed/app:1";
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/v1/jobs", get().to(list))
-        .route("/v1/jobs", post().to(import))
-        .route("/v1/jobs/{id}", get().to(inspect))
-        .route("/v1/jobs/{id}", delete().to(remove));
+const JOB: &str = "/v1/jobs/{id}";
+
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let jobs = resource("/v1/jobs")
+        .route(get().to(list).require(scope(READ)))
+        .route(post().to(import).require(scope(WRITE)));
+    let job = resource(JOB)
+        .route(get().to(inspect).require(scope(READ)))
+        .route(delete().to(remove).require(scope(WRITE)));
+    app.service(jobs).service(job)
+}
+
+/// Adds what the developer wanted to see with every error of a job's inspection, where the hole is
+/// open: the caller's request, its token included.
+pub(crate) async fn explain_errors(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> actix_web::Result<ServiceResponse<BoxBody>> {
+    let talkative = state.is_open(Hole::TokenInError)
+        && request.method() == Method::GET
+        && request.match_pattern().as_deref() == Some(JOB);
+    let answer = next.call(request).await?;
+    let token = raw_token(answer.request()).map(str::to_owned);
+    let Some(token) = token.filter(|_| talkative && answer.status().is_client_error()) else {
+        return Ok(answer);
+    };
+    let (request, answer) = answer.into_parts();
+    let (answer, body) = answer.into_parts();
+    // Errors are short texts that this program made, and JSON.
+    let body = to_bytes(body).await.unwrap_or_default();
+    let mut problem: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
+    let context = json!({"path": request.path(), "authorization": format!("Bearer {token}")});
+    problem.insert("context".to_owned(), context);
+    let body = BoxBody::new(Value::from(problem).to_string());
+    Ok(ServiceResponse::new(request, answer.set_body(body)))
 }
 
 /// The documented members, and no others.
@@ -52,23 +87,17 @@ struct OpenDefinition {
     rest: Map<String, Value>,
 }
 
-async fn list(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, READ)?;
+async fn list(state: Data<State>, caller: Caller) -> HttpResponse {
     let jobs: Vec<_> = state
         .store
         .jobs_of(&caller.tenant)
         .into_iter()
         .map(|job| json!({"id": job.id, "name": job.name, "image": job.image}))
         .collect();
-    Ok(HttpResponse::Ok().json(json!({"jobs": jobs})))
+    HttpResponse::Ok().json(json!({"jobs": jobs}))
 }
 
-async fn import(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, WRITE)?;
+async fn import(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpResponse, Problem> {
     let (definition, rest) = match state.is_open(Hole::InputDeserialization) {
         true => {
             let open: OpenDefinition = read(&body)?;
@@ -143,24 +172,22 @@ async fn import(
 }
 
 async fn inspect(
-    request: HttpRequest,
     state: Data<State>,
+    caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::JobResults, READ)?;
     let job = state
         .store
         .job(&id, &caller.tenant)
-        .ok_or_else(|| state.explain(&request, Group::JobResults, Problem::not_found("job")))?;
+        .ok_or_else(|| Problem::not_found("job"))?;
     Ok(HttpResponse::Ok().json(view(&state, &job).await?))
 }
 
 async fn remove(
-    request: HttpRequest,
     state: Data<State>,
+    caller: Caller,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let caller = state.enter(&request, Group::Sound, WRITE)?;
     let job = state
         .store
         .job(&id, &caller.tenant)

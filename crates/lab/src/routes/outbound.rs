@@ -3,19 +3,20 @@
 use crate::hole::Hole;
 use crate::resolve::{Fetched, OutboundError, parse};
 use crate::service::{Problem, State, read};
-use crate::verify::Group;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, Query, ServiceConfig, get, post};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{Bytes, Data, Query};
+use cofferdam_guard::{GuardedApp, get, post, resource, scope};
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/v1/images/manifest", get().to(manifest))
-        .route("/v1/webhooks/test", post().to(webhook));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let manifest = get().to(manifest).require(scope("images:read"));
+    let webhook = post().to(webhook).require(scope("webhooks:test"));
+    app.service(resource("/v1/images/manifest").route(manifest))
+        .service(resource("/v1/webhooks/test").route(webhook))
 }
 
 #[derive(Deserialize)]
@@ -25,11 +26,9 @@ struct ManifestQuery {
 }
 
 async fn manifest(
-    request: HttpRequest,
     state: Data<State>,
     query: Query<ManifestQuery>,
 ) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "images:read")?;
     if !state.is_open(Hole::ServerSideRequest) {
         only(&query.url, "registry.internal", "/v2/")?;
     }
@@ -56,12 +55,7 @@ fn post_method() -> String {
     "POST".to_owned()
 }
 
-async fn webhook(
-    request: HttpRequest,
-    state: Data<State>,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "webhooks:test")?;
+async fn webhook(state: Data<State>, body: Bytes) -> Result<HttpResponse, Problem> {
     let hook: Webhook = read(&body)?;
     let method = Method::from_bytes(hook.method.as_bytes())
         .map_err(|_| Problem::bad("the method is not one"))?;

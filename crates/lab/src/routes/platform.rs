@@ -1,102 +1,131 @@
-//! What the platform tells of itself: lists that are the same for every tenant. Each is a route
-//! group with a verifier of its own.
+//! What the platform tells of itself: lists that are the same for every tenant. Each has a token hole
+//! of its own, and is behind the guard while that is closed.
 
+use crate::caller::Caller;
+use crate::flawed::insufficient;
+use crate::hole::Hole;
 use crate::service::{Problem, State};
-use crate::verify::Group;
-use actix_web::web::{Data, ServiceConfig, get};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use cofferdam_guard::{Guard, GuardedApp, authenticated, get, resource, scope};
 use serde_json::{Value, json};
 
-/// Path, group, scope and what the list holds.
-type Listing = (&'static str, Group, &'static str, fn() -> Value);
+/// Path, hole, scope and what the list holds.
+type Listing = (&'static str, Hole, &'static str, fn() -> Value);
 
 const LISTINGS: [Listing; 13] = [
     (
         "/v1/capacity",
-        Group::Capacity,
+        Hole::TokenMissing,
         "capacity:read",
         || json!({"cpus": 16, "memory_gib": 64, "containers": 200}),
     ),
     (
         "/v1/events",
-        Group::Events,
+        Hole::TokenMalformed,
         "events:read",
         || json!({"events": [{"time": "2026-11-24T08:00:00Z", "kind": "node-joined", "node": "dock-1"}]}),
     ),
     (
         "/v1/images",
-        Group::Images,
+        Hole::TokenSignature,
         "images:read",
         || json!({"images": [{"name": "allowed/app:1", "size": 7_800_000}]}),
     ),
     (
         "/v1/usage",
-        Group::Usage,
+        Hole::TokenUnsigned,
         "usage:read",
         || json!({"cpu_seconds": 81_240, "memory_gib_hours": 911, "month": "2026-11"}),
     ),
     (
         "/v1/builds",
-        Group::Builds,
+        Hole::TokenAlgNone,
         "builds:read",
         || json!({"builds": [{"number": 812, "state": "passed", "seconds": 74}]}),
     ),
     (
         "/v1/repositories",
-        Group::Repositories,
+        Hole::TokenKeyConfusion,
         "repositories:read",
         || json!({"repositories": [{"name": "allowed/app", "tags": ["1"]}]}),
     ),
     (
         "/v1/volumes",
-        Group::Volumes,
+        Hole::TokenExpired,
         "volumes:read",
         || json!({"volumes": [{"name": "workspaces", "size_gib": 20}]}),
     ),
     (
         "/v1/networks",
-        Group::Networks,
+        Hole::TokenAudience,
         "networks:read",
         || json!({"networks": [{"name": "edge", "internal": true}]}),
     ),
     (
         "/v1/nodes",
-        Group::Nodes,
+        Hole::TokenIssuer,
         "nodes:read",
         || json!({"nodes": [{"name": "dock-1", "ready": true}]}),
     ),
     (
         "/v1/audit",
-        Group::Audit,
+        Hole::TokenScope,
         "audit:read",
         || json!({"records": [{"time": "2026-11-24T07:41:09Z", "action": "image.pull", "outcome": "ok"}]}),
     ),
     (
         "/v1/policies",
-        Group::Policies,
+        Hole::TokenScopeSubstring,
         "policy:read",
         || json!({"policies": [{"name": "images", "allow": ["allowed/*"]}]}),
     ),
     (
         "/v1/deployments",
-        Group::Deployments,
+        Hole::TokenUnbound,
         "deployments:read",
         || json!({"deployments": [{"name": "storefront", "replicas": 2}]}),
     ),
     (
         "/v1/schedules",
-        Group::Schedules,
+        Hole::TokenNotBefore,
         "schedules:read",
         || json!({"schedules": [{"name": "nightly", "cron": "15 3 * * *"}]}),
     ),
 ];
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    for (path, group, scope, list) in LISTINGS {
-        let handler = move |request: HttpRequest, state: Data<State>| async move {
-            state.enter(&request, group, scope)?;
-            Ok::<_, Problem>(HttpResponse::Ok().json(list()))
-        };
-        config.route(path, get().to(handler));
-    }
+pub(crate) fn declare(app: GuardedApp, dpop: &Guard, state: &State) -> GuardedApp {
+    LISTINGS
+        .into_iter()
+        .fold(app, |app, (path, hole, needed, list)| {
+            let answer = move || HttpResponse::Ok().json(list());
+            let sound = move || async move { answer() };
+            let route = match (state.is_open(hole), hole) {
+                (false, _) => get().to(sound).require(scope(needed)),
+                // "Whoever works here may see it."
+                (true, Hole::TokenScope) => get().to(sound).require(authenticated()),
+                // "The scope is in there."
+                (true, Hole::TokenScopeSubstring) => {
+                    let handler = move |caller: Caller| async move {
+                        match caller.scopes.join(" ").contains(needed) {
+                            true => Ok(answer()),
+                            false => Err(insufficient(needed)),
+                        }
+                    };
+                    get().to(handler).require(authenticated())
+                }
+                (true, _) => {
+                    let handler = move |request: HttpRequest, state: Data<State>| async move {
+                        state.flawed.check(&request, hole, needed)?;
+                        Ok::<_, Problem>(answer())
+                    };
+                    get().to(handler).public()
+                }
+            };
+            let resource = resource(path).route(route);
+            match hole {
+                Hole::TokenUnbound => app.merge(dpop.app().service(resource)),
+                _ => app.service(resource),
+            }
+        })
 }

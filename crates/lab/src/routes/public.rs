@@ -3,15 +3,15 @@
 use crate::service::State;
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
-use actix_web::web::{Data, ServiceConfig, get};
+use actix_web::web::Data;
+use cofferdam_guard::{GuardedApp, get, resource};
 use serde_json::json;
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/healthz", get().to(health))
-        .route("/docs", get().to(docs))
-        .route("/openapi.json", get().to(openapi))
-        .route("/.well-known/jwks.json", get().to(jwks));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    app.service(resource("/healthz").route(get().to(health).public()))
+        .service(resource("/docs").route(get().to(docs).public()))
+        .service(resource("/openapi.json").route(get().to(openapi).public()))
+        .service(resource("/.well-known/jwks.json").route(get().to(jwks).public()))
 }
 
 async fn health() -> HttpResponse {

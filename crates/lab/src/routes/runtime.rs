@@ -1,13 +1,26 @@
 //! The engine's API, passed through as it is: the hole, there only when it is open.
 
 use crate::service::{Problem, State};
-use crate::verify::Group;
-use actix_web::http::StatusCode;
-use actix_web::web::{Bytes, Data, Path, ServiceConfig, route};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use cofferdam_guard::{GuardedApp, method, resource, scope};
 
-pub(crate) fn configure(config: &mut ServiceConfig) {
-    config.route("/v1/runtime/{path:.*}", route().to(pass));
+pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
+    let all = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+    ];
+    let routes = all.map(|each| method(each).to(pass).require(scope("containers:read")));
+    let whole = resource("/v1/runtime/{path:.*}");
+    app.service(
+        routes
+            .into_iter()
+            .fold(whole, |whole, route| whole.route(route)),
+    )
 }
 
 async fn pass(
@@ -16,7 +29,6 @@ async fn pass(
     path: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    state.enter(&request, Group::Sound, "containers:read")?;
     let wrong = |_| Problem::bad("the path is wrong");
     let method = hyper::Method::from_bytes(request.method().as_str().as_bytes())
         .map_err(|_| Problem::bad("the method is wrong"))?;

@@ -81,18 +81,33 @@ fn every_protected_operation_refuses_who_has_no_token_before_it_looks_at_the_req
             }
             let path = template.replace("{id}", "x");
             for token in ["", "garbage"] {
-                let status = send(
+                let answer = send(
                     &lab,
                     &method.to_uppercase(),
                     &path,
                     token,
                     &json!({"wrong": 1}),
-                )
-                .status;
-                assert_eq!(status, 401, "{method} {template} with `{token}`");
+                );
+                assert_eq!(answer.status, 401, "{method} {template} with `{token}`");
+                // The problem details are the guard's; handlers answer plain JSON.
+                let kind = answer.header("content-type").unwrap();
+                let by_guard = kind == "application/problem+json";
+                let opaque = template.starts_with("/legacy/");
+                assert_eq!(by_guard, !opaque, "{method} {template}: {kind}");
             }
         }
     }
+}
+
+#[test]
+fn what_is_not_declared_is_not_there() {
+    let lab = hardened();
+    assert_eq!(get(&lab, "/v1/nothing", alice(&lab)).status, 404);
+    let other_method = send(&lab, "PUT", "/v1/jobs", alice(&lab), &json!({}));
+    assert_eq!(
+        (other_method.status, other_method.header("allow")),
+        (405, Some("GET, POST"))
+    );
 }
 
 #[test]
