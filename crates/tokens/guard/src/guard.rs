@@ -18,6 +18,9 @@ const PROOFS: usize = 200_000;
 
 /// Verifies the tokens of requests, and knows how to refuse them. Cheap to clone; all clones share
 /// caches and counters.
+///
+/// It is configured first and cloned then, once for each worker: a method that configures it panics
+/// where a clone exists, since the clone would not know of the change.
 #[derive(Clone)]
 pub struct Guard(Arc<Inner>);
 
