@@ -51,7 +51,8 @@ fn main() -> Result<(), Failure> {
     ] {
         compare(algorithm)?;
     }
-    refused()
+    refused()?;
+    memory()
 }
 
 fn compare(algorithm: Algorithm) -> Result<(), Failure> {
@@ -154,6 +155,43 @@ fn refused() -> Result<(), Failure> {
     ]);
     println!("\na megabyte of dots refused: verifier {verified:.4} µs, header {parsed:.4} µs");
     Ok(())
+}
+
+/// What a verifier that remembers 10,000 tokens holds after many more distinct ones.
+fn memory() -> Result<(), Failure> {
+    let issuer = Issuer::new(
+        "https://idp.example",
+        SigningKey::generate(Algorithm::EdDsa)?,
+    );
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy])?.cache(10_000);
+    for (count, until) in [(100_000u32, 100_000u32), (300_000, 400_000)] {
+        for number in until - count..until {
+            let token = issuer
+                .token(format!("user-{number}"))
+                .audience("api")
+                .mint(NOW)?;
+            verifier
+                .verify(&token, NOW)
+                .map_err(|rejection| rejection.id())?;
+        }
+        println!(
+            "{until} distinct tokens: {} kept, {} KiB resident",
+            verifier.cached(),
+            resident()?
+        );
+    }
+    Ok(())
+}
+
+/// Resident memory in KiB.
+fn resident() -> Result<String, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").to_owned())
 }
 
 /// The microseconds of one call, in the best of many turns that each has in rotation.
