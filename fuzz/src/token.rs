@@ -9,6 +9,39 @@ use cofferdam_token::{
     Credentials, IssuerPolicy, Jwk, JwkSet, Profile, Verifier, base64url, inspect,
 };
 
+/// The targets of this file.
+pub const TARGETS: &[crate::Target] = &[
+    crate::Target {
+        name: "token_authorization",
+        run: authorization,
+        seeds: &[b"Bearer abc.def.ghi", b"DPoP a==", b"a=1&access%5ftoken=x"],
+    },
+    crate::Target {
+        name: "token_json",
+        run: json,
+        seeds: &[br#"{"a":[1,-2.5e3,true,null,"\u00e9\ud83d\ude00\n"],"b":{"c":{}}}"#],
+    },
+    crate::Target {
+        name: "token_jwk_set",
+        run: jwk_set,
+        seeds: &[br#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","use":"sig","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#],
+    },
+    crate::Target {
+        name: "token_jws",
+        run: jws,
+        seeds: &[
+            br#"{"alg":"EdDSA","typ":"at+jwt","kid":"1"}.{"iss":"https://idp.example","aud":["api"],"sub":"a","exp":2000000000,"iat":1700000000,"jti":"1","client_id":"c","scope":"a b"}.c2ln"#,
+        ],
+    },
+    crate::Target {
+        name: "token_proof",
+        run: proof,
+        seeds: &[
+            br#"{"alg":"ES256","typ":"dpop+jwt","jwk":{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}}.{"jti":"1","htm":"GET","htu":"https://api.example/a","iat":1795505225,"ath":"fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}.c2ln"#,
+        ],
+    },
+];
+
 const NOW: u64 = 1_795_505_225;
 
 /// The field `Authorization`, queries and cookies.
