@@ -123,7 +123,8 @@ pub(crate) fn classify(
         .filter(|(_, view)| view.welcome())
         .map(|(who, _)| *who)
         .collect();
-    if let_in.is_empty() {
+    let welcomed = !let_in.is_empty();
+    if !welcomed {
         let past = |view: &View<'_>| matches!(view.status, 400 | 404 | 409 | 410 | 415 | 422);
         let_in = views
             .iter()
@@ -151,6 +152,11 @@ pub(crate) fn classify(
         return Protection::Public;
     }
     match garbage.map(|exchange| View::of(Some(exchange))) {
+        // Where nobody got what was asked for, like answers show no more than that the request was
+        // judged before the token: `no such thing`, or `that name is taken` from the second on.
+        Some(Some(garbage)) if same_as_valid(&garbage) && !welcomed => unknown(
+            "a valid token and a garbage one are answered alike, and neither is served".to_owned(),
+        ),
         Some(Some(garbage)) if same_as_valid(&garbage) => Protection::AnyToken(let_in),
         Some(None) => unknown("no answer to a garbage token".to_owned()),
         _ => Protection::Protected(let_in),
