@@ -25,6 +25,10 @@
 mod document;
 mod key;
 mod mint;
+#[cfg(feature = "serve")]
+mod serve;
 
 pub use key::{KeyError, SigningKey};
 pub use mint::{Issuer, TokenBuilder};
+#[cfg(feature = "serve")]
+pub use serve::Server;

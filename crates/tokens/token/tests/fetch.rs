@@ -159,6 +159,45 @@ fn mint(issuer: &Mutex<Issuer>) -> String {
 }
 
 #[tokio::test]
+async fn keys_of_a_real_issuer_are_found_and_followed() {
+    let server = cofferdam_issuer::Server::start(key()).await.unwrap();
+    let url = server.issuer().url().to_owned();
+    let fetcher = KeyFetcher::builder(&url, KeySource::Discovery)
+        .min_interval(Duration::ZERO)
+        .start(client())
+        .await
+        .unwrap();
+    let verifier = verifier(&fetcher, &url);
+    let mint = || {
+        server
+            .issuer()
+            .token("alice")
+            .audience("api")
+            .mint(NOW)
+            .unwrap()
+    };
+    let old = mint();
+    assert!(verifier.verify(&old, NOW).is_ok());
+    server.issuer().rotate(key());
+    let new = mint();
+    assert_eq!(
+        verifier.verify(&new, NOW).unwrap_err(),
+        Rejection::KeyUnknown
+    );
+    assert!(fetcher.refresh(&url).await);
+    assert!(verifier.verify(&new, NOW).is_ok() && verifier.verify(&old, NOW).is_ok());
+    server.issuer().retire();
+    assert!(fetcher.refresh(&url).await);
+    assert_eq!(
+        verifier.verify(&old, NOW).unwrap_err(),
+        Rejection::KeyUnknown
+    );
+    drop(server);
+    assert!(!fetcher.refresh(&url).await);
+    assert!(verifier.verify(&new, NOW).is_ok());
+}
+
+#[tokio::test]
 async fn keys_are_found_by_discovery() {
     let (server, issuer) = issuer().await;
     let builder = KeyFetcher::builder(&server.url, KeySource::Discovery);
