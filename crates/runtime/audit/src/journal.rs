@@ -18,7 +18,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::disk;
 use crate::error::Error;
-use crate::tile::{read_entries, write_entry};
+use crate::tile::{WIDTH, read_entries, write_entry};
 
 /// The journal's name in the log's directory.
 pub(crate) const FILE: &str = "journal";
@@ -26,6 +26,8 @@ pub(crate) const FILE: &str = "journal";
 const HEAD: &[u8; 8] = b"CFDMAUD1";
 const FRAME: &[u8; 4] = b"CFB1";
 const HASH: usize = 32;
+/// More entries than any log will have, and few enough to count on from there.
+const MAX_BASE: u64 = 1 << 62;
 
 /// What the writer needs of a file; the tests put a full disk in its place.
 pub(crate) trait Storage {
@@ -232,9 +234,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Error> {
     let head = length(16)
         .and_then(|note| bytes.get(..20 + note + HASH))
         .filter(|head| head.starts_with(HEAD) && is_sealed(head));
-    let (Some(head), Some(base)) = (head, number(8)) else {
+    let (Some(head), Some(base)) = (head, number(8).map(u64::from_be_bytes)) else {
         return Err(corrupt("has no whole head"));
     };
+    if !base.is_multiple_of(WIDTH) || base > MAX_BASE {
+        return Err(corrupt("begins where no journal begins"));
+    }
     let base_note = String::from_utf8_lossy(&head[20..head.len() - HASH]).into_owned();
     let mut frames = Vec::new();
     let mut at = head.len();
@@ -249,7 +254,6 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Error> {
     if follows {
         return Err(corrupt("has a damaged frame before a whole one"));
     }
-    let base = u64::from_be_bytes(base);
     Ok(Contents {
         base,
         base_note,
@@ -310,6 +314,13 @@ mod tests {
             bytes.extend(frame(&entries, "note\n").unwrap());
         }
         (bytes, starts)
+    }
+
+    #[test]
+    fn a_journal_that_begins_where_none_can_is_corrupt() {
+        for base in [1, 255, u64::MAX, u64::MAX - 255] {
+            assert!(read(&head(base, "note\n").unwrap()).is_err(), "{base}");
+        }
     }
 
     #[test]

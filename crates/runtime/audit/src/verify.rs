@@ -98,18 +98,27 @@ pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<R
             Err(error) => check.fault(None, format!("the published checkpoint: {error}")),
         }
     }
+    let mut base = None;
     if let Some(contents) = &contents {
         match SignedCheckpoint::open(&contents.base_note, key) {
-            Ok(signed) => check.mark("the checkpoint at the head of the journal", &signed),
+            Ok(signed) => {
+                check.mark("the checkpoint at the head of the journal", &signed);
+                if signed.checkpoint.size == contents.base {
+                    base = Some(contents.base);
+                } else {
+                    check.fault(
+                        None,
+                        "the head of the journal has a checkpoint of another size".to_owned(),
+                    );
+                }
+            }
             Err(error) => check.fault(None, format!("the head of the journal: {error}")),
         }
     }
     check.passed()?;
-    let base = match &contents {
-        Some(contents) => contents.base,
-        // Without a journal the tiles say how much there is.
-        None => check.count_tiles(),
-    };
+    // Where nobody has signed how much there is before the journal, the tiles say it: a number that
+    // somebody wrote there could keep this busy for years.
+    let base = base.unwrap_or_else(|| check.count_tiles());
     for index in 0..base / WIDTH {
         check.bundle(index)?;
     }

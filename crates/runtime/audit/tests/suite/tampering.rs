@@ -52,6 +52,24 @@ fn a_changed_byte_in_any_file_is_found() {
 }
 
 #[test]
+fn a_beginning_of_the_journal_that_nobody_signed_is_found_at_once() {
+    use aws_lc_rs::digest::{SHA256, digest};
+    let place = Place::with_entries(300);
+    let path = place.file("journal");
+    let sound = fs::read(&path).unwrap();
+    for base in [0u64, 512, 1 << 40, 1 << 62, u64::MAX - 255] {
+        let mut journal = sound.clone();
+        journal[8..16].copy_from_slice(&base.to_be_bytes());
+        let note = u32::from_be_bytes(journal[16..20].try_into().unwrap());
+        let end = 20 + note as usize;
+        let hash = digest(&SHA256, &journal[..end]);
+        journal[end..end + 32].copy_from_slice(hash.as_ref());
+        fs::write(&path, &journal).unwrap();
+        assert!(!place.verify(None).is_intact(), "{base}");
+    }
+}
+
+#[test]
 fn a_changed_entry_is_named() {
     let place = Place::with_entries(300);
     let path = place.file("tile/entries/000");
