@@ -1,7 +1,7 @@
 //! The readers of `cofferdam-scan`: descriptions, answers, tokens, and what is kept of them.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener};
+use std::net::TcpListener;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -123,9 +123,6 @@ pub fn answer(data: &[u8]) {
             let mut request = [0; 1024];
             let _ = stream.read(&mut request);
             let _ = stream.write_all(data);
-            let _ = stream.shutdown(Shutdown::Write);
-            // Until the client has read as much as it wants.
-            let _ = stream.read(&mut request);
         });
         if let Ok(response) = runtime.block_on(fuzzing::answer(base, LIMIT)) {
             assert!(response.body.len() <= LIMIT);
@@ -176,8 +173,10 @@ pub fn target(data: &[u8]) {
         return;
     };
     if let Ok(target) = Base::parse(text) {
-        let shown = target.to_string();
-        assert_eq!(Base::parse(&shown).as_ref(), Ok(&target), "{shown}");
+        // But for a slash at its end it reads as it is shown.
+        let again = Base::parse(&target.to_string()).expect("what is shown is a URL");
+        assert!(again.same_origin(&target));
+        assert_eq!(again.base_path(), target.base_path());
         let _ = (target.authority(), target.is_loopback());
     }
     if let Ok(template) = Template::parse(text) {
