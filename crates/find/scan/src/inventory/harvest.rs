@@ -309,10 +309,11 @@ fn path_of(text: &str) -> Option<&str> {
         Some((scheme, rest)) if scheme.len() <= 5 && !text.contains(' ') => {
             &rest[rest.find('/')?..]
         }
-        _ if text.starts_with('/') && !text.starts_with("//") && !text.contains(' ') => text,
+        _ if text.starts_with('/') && !text.contains(' ') => text,
         _ => return None,
     };
-    (path.len() > 1 && path.len() <= LONGEST).then_some(path)
+    // `//x/y` is a host and its path.
+    (path.len() > 1 && path.len() <= LONGEST && !path.starts_with("//")).then_some(path)
 }
 
 /// What stands at `{name}` of `template` in `path`, when they match otherwise.
@@ -396,6 +397,13 @@ mod tests {
         let operation = operation("GET", "/a/{n}/b/{m}");
         assert_eq!(harvest.fitting(&operation, "m", 8), ["x9"]);
         assert_eq!(harvest.fitting(&operation, "n", 8)[0], "7");
+    }
+
+    #[test]
+    fn a_text_with_a_host_in_place_of_a_path_is_no_link() {
+        let mut harvest = Harvest::default();
+        harvest.take("/", &json!(["http://a//b/c", "//b/c", "/d/e"]));
+        assert_eq!(harvest.paths(), ["/d/e"]);
     }
 
     #[test]

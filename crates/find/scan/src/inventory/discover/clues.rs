@@ -16,7 +16,10 @@ pub(crate) fn paths(text: &str, from: &str, target: &Target) -> Vec<String> {
     let text = head(text, SEARCHED);
     let mut paths: Vec<String> = Vec::new();
     let mut take = |path: String| {
-        if path.len() > 1 && path.len() < 200 && paths.len() < PATHS && !paths.contains(&path) {
+        // Behind the target's own URL may stand more of a port or of a host's name.
+        let is_path = path.starts_with('/') && !path.starts_with("//");
+        let fits = path.len() > 1 && path.len() < 200 && paths.len() < PATHS;
+        if is_path && fits && !paths.contains(&path) {
             paths.push(path);
         }
     };
@@ -341,6 +344,14 @@ pub(crate) fn expected(text: &str) -> Option<Value> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_only_begins_like_the_targets_url_gives_no_path() {
+        let target = Target::parse("http://127.0.0.1:8080").unwrap();
+        let text = "http://127.0.0.1:80801/a http://127.0.0.1:8080.example/b \
+                    http://127.0.0.1:8080//c/d http://127.0.0.1:8080/e";
+        assert_eq!(paths(text, "/", &target), ["/e"]);
+    }
 
     #[test]
     fn paths_are_found_in_pages_and_listings() {
