@@ -202,10 +202,10 @@ fn write(sound: &Sound, files: &BTreeMap<PathBuf, Vec<u8>>) {
 
 /// Notes, keys, proofs and records.
 pub fn text(data: &[u8]) {
-    if let Ok(record) = Record::decode(data) {
-        if let Ok(bytes) = record.encode() {
-            assert_eq!(Record::decode(&bytes).expect("a record"), record);
-        }
+    if let Ok(record) = Record::decode(data)
+        && let Ok(bytes) = record.encode()
+    {
+        assert_eq!(Record::decode(&bytes).expect("a record"), record);
     }
     let Ok(text) = std::str::from_utf8(data) else {
         return;
