@@ -51,27 +51,39 @@ fn run(target: &Target, input: &[u8]) {
     );
 }
 
+/// What parsers stumble over.
+const WORDS: [&[u8]; 18] = [
+    b"\\u0000",
+    b"\\ud800",
+    b"{",
+    b"}",
+    b"[",
+    b"\"",
+    b".",
+    b"=",
+    b"1e400",
+    b"null",
+    b"\xff",
+    b"%5f",
+    b"\n%%%%\n",
+    b"\n",
+    b"/",
+    b"$ref",
+    b"&a ",
+    b"18446744073709551615",
+];
+
+/// The largest input.
+const LARGEST: usize = 1 << 16;
+
+/// The input with one word in its middle, again and again: what is quadratic takes too long then.
+fn swollen(input: &[u8], word: &[u8]) -> Vec<u8> {
+    let (before, after) = input.split_at(input.len() / 2);
+    let count = LARGEST.saturating_sub(input.len()) / word.len();
+    [before, &word.repeat(count), after].concat()
+}
+
 fn mutate(chance: &mut Chance, inputs: &[Vec<u8>]) -> Vec<u8> {
-    const WORDS: [&[u8]; 18] = [
-        b"\\u0000",
-        b"\\ud800",
-        b"{",
-        b"}",
-        b"[",
-        b"\"",
-        b".",
-        b"=",
-        b"1e400",
-        b"null",
-        b"\xff",
-        b"%5f",
-        b"\n%%%%\n",
-        b"\n",
-        b"/",
-        b"$ref",
-        b"&a ",
-        b"18446744073709551615",
-    ];
     let mut input = inputs[chance.below(inputs.len())].clone();
     for _ in 0..=chance.below(8) {
         let at = chance.below(input.len() + 1);
@@ -116,6 +128,10 @@ fn no_input_breaks_a_target() {
         }
         for input in &inputs {
             run(target, input);
+        }
+        for word in WORDS.iter().chain(target.seeds).filter(|it| !it.is_empty()) {
+            run(target, &swollen(target.seeds[0], word));
+            run(target, &swollen(b"", word));
         }
         let mut chance = Chance(0xC0FF_EE00);
         let end = Instant::now() + Duration::from_secs_f64(seconds);
