@@ -51,7 +51,7 @@ fn main() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    scans.sort_by(|a, b| a.1.cmp(&b.1));
+    scans.sort_by_key(|scan| scan.1);
     let (requests, wall) = scans[scans.len() / 2];
     let rate = f64::from(requests) / wall.as_secs_f64();
     println!("baseline of {OPERATIONS} operations, two identities: {requests} requests");

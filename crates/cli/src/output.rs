@@ -49,6 +49,7 @@ impl std::str::FromStr for Report {
 /// What the subcommands that print an assessment have in common.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
+#[group(skip)]
 pub(crate) struct Args {
     /// What is printed on standard output.
     #[arg(long, value_enum, default_value_t = Format::Terminal)]

@@ -34,6 +34,9 @@ pub struct Planted {
     /// Other posture rules that report it too, with good reason.
     #[serde(default)]
     pub also: Vec<String>,
+    /// Holes that it is a part of: while one of these is open, that one's finding stands for it.
+    #[serde(default)]
+    pub within: Vec<String>,
     /// The conditions of the edge data that hold while it is open.
     #[serde(default)]
     pub conditions: Vec<String>,

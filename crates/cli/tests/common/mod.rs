@@ -1,5 +1,11 @@
 //! Runs the real binary with a scrubbed environment.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test takes the part that it needs"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

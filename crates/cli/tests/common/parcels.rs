@@ -6,6 +6,12 @@
 //! - `GET /parcels/{reference}` does not look at the owner; `GET /invoices/{number}` does.
 //! - `GET /labels/show?name=` joins the name into a path; `GET /manuals/show?name=` looks it up.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test takes the part that it needs"
+)]
+
 use actix_web::dev::{ServerHandle, Service, ServiceRequest};
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, error, web};
 use actix_web_httpauth::extractors::bearer::BearerAuth;

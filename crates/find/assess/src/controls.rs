@@ -105,12 +105,17 @@ fn control(rule: &Rule, containers: &[&Known], findings: &[Finding]) -> Control 
         let reason = "no deployment file was given and nothing was read live";
         (ControlStatus::Untested, reason.to_owned())
     } else {
-        let untold = untold(id, containers);
+        let untold = with_truth(id, containers, Truth::Unknown);
+        let elsewhere = with_truth(id, containers, Truth::Yes);
         if !own.is_empty() {
             (
                 ControlStatus::Untested,
                 "a sign, which no file settles".to_owned(),
             )
+        } else if !elsewhere.is_empty() {
+            let names = elsewhere.join(", ");
+            let reason = format!("follows from another finding, or was read live, for {names}");
+            (ControlStatus::Untested, reason)
         } else if untold.is_empty() {
             let s = if containers.len() == 1 { "" } else { "s" };
             (
@@ -133,17 +138,18 @@ fn control(rule: &Rule, containers: &[&Known], findings: &[Finding]) -> Control 
     }
 }
 
-/// The containers of which a condition of the rule is unknown.
-fn untold<'a>(id: &str, containers: &[&'a Known]) -> Vec<&'a str> {
+/// The containers of which a condition of the rule has this truth; a rule without conditions is
+/// unknown of all.
+fn with_truth<'a>(id: &str, containers: &[&'a Known], truth: Truth) -> Vec<&'a str> {
     let about = ABOUT.iter().find(|(rule, _)| *rule == id);
     let conditions = about.map_or(&[][..], |(_, conditions)| conditions);
     containers
         .iter()
         .filter(|known| {
-            conditions.is_empty()
+            (conditions.is_empty() && truth == Truth::Unknown)
                 || conditions
                     .iter()
-                    .any(|condition| known.facts.truth(*condition) == Truth::Unknown)
+                    .any(|condition| known.facts.truth(*condition) == truth)
         })
         .map(|known| known.name.as_str())
         .collect()

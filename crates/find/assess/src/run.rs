@@ -269,9 +269,9 @@ fn of_files(deployment: &Deployment) -> Vec<Finding> {
     workloads.chain(engine).cloned().collect()
 }
 
-/// Adds what was read live: to the finding of the same rule about the same conditions where a file
-/// says it already, else as a finding of its own.
-fn join(findings: &mut Vec<Finding>, live: Finding) {
+/// Adds what was read live to the finding of the same rule about the same conditions. Where no file
+/// says it there is no line to mend and no finding: it stays a fact, which the paths use and show.
+fn join(findings: &mut [Finding], live: Finding) {
     let same = findings.iter_mut().find(|known| {
         known.check == live.check
             && (known.fingerprint == live.fingerprint
@@ -280,15 +280,13 @@ fn join(findings: &mut Vec<Finding>, live: Finding) {
                     .iter()
                     .any(|condition| live.conditions.contains(condition)))
     });
-    match same {
-        None => findings.push(live),
-        Some(known) => {
-            known.confidence = known.confidence.max(live.confidence);
-            for piece in live.evidence {
-                if !known.evidence.contains(&piece) {
-                    known.evidence.push(piece);
-                }
-            }
+    let Some(known) = same else {
+        return;
+    };
+    known.confidence = known.confidence.max(live.confidence);
+    for piece in live.evidence {
+        if !known.evidence.contains(&piece) {
+            known.evidence.push(piece);
         }
     }
 }
