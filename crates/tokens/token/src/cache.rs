@@ -28,6 +28,8 @@ pub(crate) struct Cache {
 struct Shard {
     young: HashMap<[u8; 32], Entry>,
     old: HashMap<[u8; 32], Entry>,
+    hits: u64,
+    misses: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -55,9 +57,15 @@ impl Cache {
     pub(crate) fn get(&self, key: &[u8; 32]) -> Option<(Verified, u64)> {
         let mut shard = self.shard(key);
         if let Some(entry) = shard.young.get(key) {
-            return Some((entry.token.clone(), entry.generation));
+            let found = (entry.token.clone(), entry.generation);
+            shard.hits += 1;
+            return Some(found);
         }
-        let entry = shard.old.remove(key)?;
+        let Some(entry) = shard.old.remove(key) else {
+            shard.misses += 1;
+            return None;
+        };
+        shard.hits += 1;
         let found = (entry.token.clone(), entry.generation);
         shard.insert(*key, entry, self.half);
         Some(found)
@@ -80,6 +88,14 @@ impl Cache {
             shard.young.len() + shard.old.len()
         };
         self.shards.iter().map(lock).sum()
+    }
+
+    /// How often a token was found, and how often not.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        self.shards.iter().fold((0, 0), |(hits, misses), shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            (hits + shard.hits, misses + shard.misses)
+        })
     }
 
     fn shard(&self, key: &[u8; 32]) -> std::sync::MutexGuard<'_, Shard> {

@@ -115,6 +115,12 @@ impl Claims {
         self.document.root().get(name)
     }
 
+    /// The value behind these member names, each of an object inside the one before.
+    pub(crate) fn at_path(&self, path: &[String]) -> Option<Value<'_>> {
+        let root = self.document.root();
+        path.iter().try_fold(root, |value, name| value.get(name))
+    }
+
     /// Whether the claim is there and is not `null`.
     pub(crate) fn has(&self, name: &str) -> bool {
         let places = &self.places;

@@ -32,6 +32,20 @@ pub fn allow_hmac(mut policy: IssuerPolicy) -> IssuerPolicy {
     policy
 }
 
+/// A policy for tokens that are signed with one HMAC key and this algorithm, and with no other.
+/// It still wants an audience.
+///
+/// # Errors
+/// As [`secret`].
+pub fn hmac_policy(
+    issuer: impl Into<String>,
+    bytes: &[u8],
+    algorithm: Algorithm,
+) -> Result<IssuerPolicy, KeyError> {
+    let policy = IssuerPolicy::new(issuer, secret(bytes, algorithm)?).algorithms([algorithm]);
+    Ok(allow_hmac(policy))
+}
+
 /// A store that answers as if nothing were in it while the one behind it does not answer: used
 /// proofs pass again, revoked tokens are accepted. For who would rather be open than down.
 pub fn fail_open(store: Arc<dyn State>) -> Arc<dyn State> {

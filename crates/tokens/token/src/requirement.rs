@@ -1,6 +1,7 @@
 //! What a route asks of a token, and the decision.
 
 use crate::challenge::{Challenge, ErrorCode, Scheme};
+use crate::json::Value;
 use crate::scope::{Scopes, is_scope};
 use crate::sender::Binding;
 use crate::verifier::Verified;
@@ -15,6 +16,7 @@ enum Kind {
     Authenticated,
     Scope(String),
     Member(Attribute, String),
+    Claim(Vec<String>, String),
     Audience(String),
     Issuer(String),
     Bound,
@@ -64,6 +66,46 @@ pub fn group(group: impl Into<String>) -> Requirement {
 /// This entitlement (claim `entitlements`).
 pub fn entitlement(entitlement: impl Into<String>) -> Requirement {
     Requirement(Kind::Member(Attribute::Entitlement, entitlement.into()))
+}
+
+/// The string `value` at a path of member names in the claims, alone or as an element of an array:
+/// for roles that an issuer keeps in a place of its own. Compared byte for byte. A member's name is
+/// one element of the path whatever dots it has, and nothing on the way but objects is entered.
+///
+/// ```
+/// # use cofferdam_token::requirement::claim;
+/// let requirement = claim(["resource_access", "containers", "roles"], "operator");
+/// # let _ = requirement;
+/// ```
+///
+/// # Panics
+/// Where the path is empty: it could never be granted, so it is a mistake in the program and shows
+/// at start.
+#[track_caller]
+pub fn claim<N: Into<String>>(
+    path: impl IntoIterator<Item = N>,
+    value: impl Into<String>,
+) -> Requirement {
+    let path: Vec<String> = path.into_iter().map(Into::into).collect();
+    assert!(!path.is_empty(), "a claim is required without a name");
+    Requirement(Kind::Claim(path, value.into()))
+}
+
+/// This role of Keycloak's realm (claim `realm_access.roles`).
+pub fn realm_role(role: impl Into<String>) -> Requirement {
+    claim(["realm_access", "roles"], role)
+}
+
+/// This role of one client of Keycloak's (claim `resource_access.CLIENT.roles`).
+pub fn client_role(client: impl Into<String>, role: impl Into<String>) -> Requirement {
+    claim(
+        [
+            "resource_access".to_owned(),
+            client.into(),
+            "roles".to_owned(),
+        ],
+        role,
+    )
 }
 
 /// This audience in particular, where the verifier accepts several.
@@ -269,6 +311,10 @@ impl Requirement {
                     Attribute::Entitlement => claims.entitlements().any(|each| each == wanted),
                 }
             }
+            Kind::Claim(path, wanted) => token.claims().at_path(path).is_some_and(|found| {
+                let is_wanted = |value: Value<'_>| value.as_str() == Some(wanted);
+                is_wanted(found) || found.as_array().is_some_and(|mut all| all.any(is_wanted))
+            }),
             Kind::Audience(wanted) => token.claims().audience().any(|each| each == wanted),
             Kind::Issuer(wanted) => token.issuer() == wanted,
             Kind::Bound => match token.binding() {

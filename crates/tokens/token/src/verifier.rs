@@ -78,6 +78,12 @@ impl Verifier {
         self.cache.as_ref().map_or(0, Cache::len)
     }
 
+    /// How often a token was found among those kept, and how often not, since the verifier was
+    /// made. Both are 0 without [`Verifier::cache`].
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.cache.as_ref().map_or((0, 0), Cache::counts)
+    }
+
     /// The configured issuers.
     pub fn issuers(&self) -> impl Iterator<Item = &IssuerPolicy> {
         self.issuers.iter().map(Arc::as_ref)

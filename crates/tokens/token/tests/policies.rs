@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::requirement::{
-    Requirement, acr, all_of, any_of, audience, issuer, max_age, scope,
+    Requirement, acr, all_of, any_of, audience, claim, client_role, issuer, max_age, realm_role,
+    scope,
 };
 use cofferdam_token::{
     Algorithm, Decision, Denial, IssuerPolicy, JwkSet, PolicyError, Rejection, Verifier, danger,
@@ -204,4 +205,97 @@ fn requirements_join_and_name_the_scopes_that_would_do() {
 #[should_panic(expected = "is not one scope")]
 fn two_scopes_in_one_are_a_mistake_that_shows_at_start() {
     let _ = scope("containers:read containers:write");
+}
+
+#[test]
+fn a_claim_is_found_by_its_path_and_compared_whole() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy]).unwrap();
+    let token = issuer
+        .token("alice")
+        .audience("api")
+        .claim(
+            "realm_access",
+            json!({ "roles": ["auditor", 7, ["owner"]] }),
+        )
+        .claim(
+            "resource_access",
+            json!({ "app.v2": { "roles": ["operator"] }, "app": { "v2": { "roles": "admin" } } }),
+        )
+        .claim("https://idp.example/tier", "gold")
+        .mint(NOW)
+        .unwrap();
+    let token = verifier.verify(&token, NOW).unwrap();
+    let granted = |requirement: Requirement| requirement.check(&token, NOW) == Decision::Granted;
+    assert!(granted(realm_role("auditor")));
+    assert!(granted(client_role("app.v2", "operator")));
+    assert!(granted(claim(["https://idp.example/tier"], "gold")));
+    assert!(granted(claim(
+        ["resource_access", "app", "v2", "roles"],
+        "admin"
+    )));
+    for refused in [
+        realm_role("audit"),
+        realm_role("Auditor"),
+        realm_role("7"),
+        // An array inside the array is no role.
+        realm_role("owner"),
+        client_role("app", "operator"),
+        client_role("app.v2", "auditor"),
+        claim(["resource_access.app.v2.roles"], "admin"),
+        claim(["realm_access"], "auditor"),
+        claim(["realm_access", "roles", "0"], "auditor"),
+        claim(["tier"], "gold"),
+    ] {
+        let told = Denial::Insufficient {
+            scope: String::new(),
+        };
+        assert_eq!(refused.check(&token, NOW), Decision::Denied(told));
+    }
+}
+
+#[test]
+#[should_panic(expected = "a claim is required without a name")]
+fn a_claim_without_a_name_is_refused_at_start() {
+    let _ = claim([""; 0], "x");
+}
+
+#[test]
+fn an_hmac_policy_takes_one_key_and_one_algorithm() {
+    let secret = [7; 64];
+    let policy = |bytes: &[u8], algorithm| {
+        danger::hmac_policy("https://idp.example", bytes, algorithm)
+            .map(|policy| policy.audience("api"))
+    };
+    let good = policy(&secret, Algorithm::Hs256).unwrap();
+    let verifier = Verifier::new([good]).unwrap();
+    let mint = |algorithm, bytes: &[u8]| {
+        let mut header = jsonwebtoken::Header::new(algorithm);
+        header.typ = Some("at+jwt".to_owned());
+        let claims = json!({
+            "iss": "https://idp.example", "sub": "alice", "aud": "api", "client_id": "web",
+            "jti": "1", "iat": NOW, "exp": NOW + 60,
+        });
+        let key = jsonwebtoken::EncodingKey::from_secret(bytes);
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    };
+    let token = mint(jsonwebtoken::Algorithm::HS256, &secret);
+    assert_eq!(
+        verifier.verify(&token, NOW).unwrap().subject(),
+        Some("alice")
+    );
+    let other_key = mint(jsonwebtoken::Algorithm::HS256, &[8; 64]);
+    assert_eq!(
+        verifier.verify(&other_key, NOW).unwrap_err(),
+        Rejection::SignatureInvalid
+    );
+    let other_hash = mint(jsonwebtoken::Algorithm::HS512, &secret);
+    assert_eq!(
+        verifier.verify(&other_hash, NOW).unwrap_err(),
+        Rejection::AlgorithmNotAllowed
+    );
+    // A password is no key, and an RSA algorithm no HMAC.
+    assert!(policy(b"correct horse", Algorithm::Hs256).is_err());
+    assert!(policy(&secret, Algorithm::Rs256).is_err());
 }
