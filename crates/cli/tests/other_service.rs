@@ -19,7 +19,7 @@ fn a_service_that_nobody_described_gives_exactly_its_two_flaws() {
     assert_eq!(
         firm_findings(&report),
         [
-            "object.cross-tenant-read GET /parcels/{reference}",
+            "object.cross-tenant-read GET /parcels/{id}",
             "reach.path-traversal GET /labels/show",
         ],
         "{report:#}"

@@ -72,7 +72,7 @@ pub fn start() -> Parcels {
                         let stall = stalling.load(Ordering::SeqCst);
                         if stall {
                             // The test may have gone already.
-                            drop(held.send(()));
+                            let _ = held.send(());
                         }
                         let answer = service.call(request);
                         async move {

@@ -188,7 +188,9 @@ impl Explorer<'_> {
     }
 
     /// Queues a raw path, unless it was tried, would destroy, or stands in the description.
-    fn push(&mut self, path: String) {
+    fn push(&mut self, mut path: String) {
+        // What a link has in its query is learnt from how the bare path answers.
+        path.truncate(path.find(['?', '#']).unwrap_or(path.len()));
         if path.len() > 300 || path.contains("/../") || self.tried.contains(&path) {
             return;
         }

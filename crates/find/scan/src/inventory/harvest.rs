@@ -248,6 +248,9 @@ impl Wanted {
             6
         } else if same_noun && is_identifying(&seen.last) {
             // `/recipes/{slug}` answered by members called `name`.
+            5
+        } else if same_noun && self.bare == "id" && looks_like_name(&seen.value) {
+            // A member that no list of names has, with a value such as `PX-7f3a91`.
             4
         } else if specific && !self.of.is_empty() && seen.member == self.of {
             // `container` holding the id of one.
@@ -272,8 +275,20 @@ fn is_identifying(word: &str) -> bool {
             | "username"
             | "code"
             | "ref"
+            | "reference"
+            | "identifier"
             | "number"
     )
+}
+
+/// Whether a value is made to name something: letters and digits together, and no time, size or
+/// sentence.
+fn looks_like_name(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    value.len() <= 64
+        && looks_like_id(value)
+        && value.chars().all(plain)
+        && value.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The noun of a path: its last segment that is a word, singular.
