@@ -196,10 +196,16 @@ async fn reconsider(
     sender: &Sender<'_>,
 ) -> Result<Verified, Reason> {
     match (rejection, &inner.introspection) {
-        (Rejection::KeyUnknown, _) if refresh(inner, token).await => {
+        (Rejection::KeyUnknown, _) if !inner.refresh.is_empty() => {
+            // Whatever the answer: another request may have brought the keys in between, and then
+            // it is too soon to ask for them again.
+            refresh(inner, token).await;
             Ok(inner.verifier.verify_from(token, now, sender)?)
         }
         (Rejection::NotCompact, Some(introspection)) => {
+            if let Some(known) = introspection.remembered(token, now, sender) {
+                return Ok(known?);
+            }
             // Each question costs the issuer something, so who guesses may not ask.
             if let (Some(throttle), Some(peer)) = (&inner.throttle, peer)
                 && throttle.is_exhausted(peer, now)
@@ -212,11 +218,11 @@ async fn reconsider(
     }
 }
 
-/// Whether the keys of the issuer that the token names have changed. The name is not believed: it
-/// only says whom to ask.
-async fn refresh(inner: &Inner, token: &str) -> bool {
+/// Asks for fresh keys of the issuer that the token names. The name is not believed: it only says
+/// whom to ask.
+async fn refresh(inner: &Inner, token: &str) {
     let Ok(parts) = cofferdam_token::inspect(token) else {
-        return false;
+        return;
     };
     let Some(issuer) = parts
         .claims()
@@ -224,14 +230,13 @@ async fn refresh(inner: &Inner, token: &str) -> bool {
         .get("iss")
         .and_then(|issuer| issuer.as_str())
     else {
-        return false;
+        return;
     };
     for refresh in &inner.refresh {
         if refresh.refresh(issuer).await {
-            return true;
+            return;
         }
     }
-    false
 }
 
 fn refuse(

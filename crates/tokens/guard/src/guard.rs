@@ -139,7 +139,8 @@ impl Guard {
         self.with(|inner| inner.refresh.push(refresh))
     }
 
-    /// Asks about tokens that are no JWT. A peer that has failed too often is not asked for.
+    /// Asks about tokens that are no JWT. For a peer that has failed too often nobody is
+    /// asked: what is remembered passes, anything else is answered 429.
     #[must_use]
     pub fn introspection(self, introspection: Arc<dyn Introspect>) -> Guard {
         self.with(|inner| inner.introspection = Some(introspection))
@@ -156,6 +157,11 @@ impl Guard {
     #[must_use]
     pub fn observer(self, observer: impl Fn(&Outcome<'_>) + Send + Sync + 'static) -> Guard {
         self.with(|inner| inner.observers.push(Arc::new(observer)))
+    }
+
+    /// The verifier, for example to report how well its cache does.
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
     }
 
     /// Begins an application whose routes this guard protects.

@@ -65,8 +65,8 @@ mod trace;
 
 pub use cofferdam_token as token;
 pub use cofferdam_token::requirement::{
-    acr, all_of, any_of, audience, authenticated, entitlement, group, issuer, max_age, role, scope,
-    sender_bound,
+    acr, all_of, any_of, audience, authenticated, claim, client_role, entitlement, group, issuer,
+    max_age, realm_role, role, scope, sender_bound,
 };
 pub use cofferdam_token::{Requirement, Verified};
 

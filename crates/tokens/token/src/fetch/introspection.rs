@@ -83,11 +83,8 @@ impl IntrospectionClient {
     }
 
     async fn ask(&self, token: &str, now: u64, sender: &Sender<'_>) -> Result<Verified, Rejection> {
-        let mut key = [0; 32];
-        key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-        if let Some(known) = self.known(&key, now) {
-            // Facts are remembered, not decisions (CVE-2021-32701).
-            return known.recheck(now, sender).map(|()| known);
+        if let Some(known) = self.remembered(token, now, sender) {
+            return known;
         }
         let form = format!("token={}&token_type_hint=access_token", form_encode(token));
         let answer = self
@@ -96,7 +93,7 @@ impl IntrospectionClient {
             .await;
         let answer = answer.map_err(|_| Rejection::StateUnavailable)?;
         let verified = self.judge(answer, now, sender)?;
-        self.remember(key, &verified, now);
+        self.remember(key(token), &verified, now);
         Ok(verified)
     }
 
@@ -165,6 +162,23 @@ impl Introspect for IntrospectionClient {
     ) -> IntrospectionFuture<'i> {
         Box::pin(async move { self.ask(token, now, &sender).await })
     }
+
+    fn remembered(
+        &self,
+        token: &str,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Option<Result<Verified, Rejection>> {
+        let known = self.known(&key(token), now)?;
+        // Facts are remembered, not decisions (CVE-2021-32701).
+        Some(known.recheck(now, sender).map(|()| known))
+    }
+}
+
+fn key(token: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    key
 }
 
 /// Names the endpoint; the credentials stay out.
