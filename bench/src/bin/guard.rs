@@ -12,7 +12,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use actix_web::{App, HttpServer, web};
 use actix_web_httpauth::extractors::bearer::BearerAuth;
@@ -81,13 +81,23 @@ fn measure(
     let mut server = Server::start(kind, keys)?;
     // Once through, so that what is remembered is what the mix leaves behind.
     server.ask(requests, mix)?;
+    let before = server.counts()?;
     let mixed = server.cost(requests, mix)?;
+    if let (Some((hits, misses)), Some((more_hits, more_misses))) = (before, server.counts()?) {
+        let (hits, misses) = (more_hits - hits, more_misses - misses);
+        let share = hits as f64 * 100.0 / (hits + misses) as f64;
+        println!(
+            "\n{kind}: {hits} of {} were remembered, {share:.1} %\n",
+            hits + misses
+        );
+    }
     let hot = server.cost(requests, &vec![0; mix.len()])?;
     Ok((mixed, hot))
 }
 
 struct Server {
     child: Child,
+    output: BufReader<ChildStdout>,
     address: SocketAddr,
 }
 
@@ -100,11 +110,25 @@ impl Server {
             .spawn()?;
         writeln!(child.stdin.as_mut().ok_or("no input")?, "{keys}")?;
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().ok_or("no output")?).read_line(&mut line)?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        output.read_line(&mut line)?;
         Ok(Server {
+            output,
             address: line.trim().parse()?,
             child,
         })
+    }
+
+    /// How often the server has found a token among those it remembers, and how often not, as it
+    /// has counted itself; `None` from one that remembers none.
+    fn counts(&mut self) -> Result<Option<(u64, u64)>, Failure> {
+        writeln!(self.child.stdin.as_mut().ok_or("no input")?)?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let Some((hits, misses)) = line.trim().split_once(' ') else {
+            return Ok(None);
+        };
+        Ok(Some((hits.parse()?, misses.parse()?)))
     }
 
     /// Microseconds of processor time for one request.
@@ -194,15 +218,32 @@ macro_rules! run {
     };
 }
 
+/// Prints a line for each that comes.
+fn answer_counts(counts: impl Fn() -> String + Send + 'static) {
+    std::thread::spawn(move || {
+        for _ in std::io::stdin().lines() {
+            println!("{}", counts());
+        }
+    });
+}
+
 fn serve(kind: &str) -> Result<(), Failure> {
     let mut keys = String::new();
     std::io::stdin().lock().read_line(&mut keys)?;
     match kind {
-        "plain" => run!(|| App::new().route("/containers", web::get().to(async || "ok"))),
+        "plain" => {
+            answer_counts(String::new);
+            run!(|| App::new().route("/containers", web::get().to(async || "ok")))
+        }
         "guarded" => {
             let policy =
                 IssuerPolicy::new(ISSUER, JwkSet::parse(keys.as_bytes())?).audience(AUDIENCE);
             let guard = Guard::new(Verifier::new([policy])?.cache(REMEMBERED));
+            let counting = guard.clone();
+            answer_counts(move || {
+                let (hits, misses) = counting.verifier().cache_counts();
+                format!("{hits} {misses}")
+            });
             let handler = async |principal: Principal| match principal.subject() {
                 Some(_) => "ok",
                 None => "nobody",
@@ -216,6 +257,7 @@ fn serve(kind: &str) -> Result<(), Failure> {
             })
         }
         "httpauth" => {
+            answer_counts(String::new);
             let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&keys)?;
             let key = jsonwebtoken::DecodingKey::from_jwk(set.keys.first().ok_or("no key")?)?;
             let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
