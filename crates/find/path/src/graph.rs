@@ -3,6 +3,7 @@
 use crate::data::{By, EdgeData, Of, data};
 use crate::holds::{Holds, MAX_WAYS, Way};
 use cofferdam_finding::{Condition, Confidence, Fact, Facts, Finding, SourceLine, State, Truth};
+use std::cmp::Reverse;
 
 /// Most other containers with a way out of their own that are looked at; more are left out, and the
 /// graph says so.
@@ -37,7 +38,7 @@ pub struct Graph<'a> {
     pub(crate) start: usize,
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
-    /// The edges that leave each node, in the order of their keys.
+    /// The edges that leave each node, in the order of their ranks.
     pub(crate) leaving: Vec<Vec<usize>>,
     /// How many neighbours were left out.
     pub(crate) left_out: usize,
@@ -83,8 +84,19 @@ pub(crate) struct Edge {
     pub(crate) idle: bool,
     /// Whose conditions: an index into the containers.
     pub(crate) owner: u16,
-    /// Orders edges: the edge's id, or the finding's check and fingerprint.
+    /// The edge's id, or the finding's check and fingerprint.
     pub(crate) key: String,
+}
+
+impl Edge {
+    /// Orders edges that lead the same way: the surer one, the one with fewer conditions, the key.
+    pub(crate) fn rank(&self) -> (Reverse<Confidence>, usize, &str) {
+        let conditions = match self.cause {
+            Cause::Finding(_) => 0,
+            Cause::Posture(data) => data.posture.len() + data.posture_not.len(),
+        };
+        (Reverse(self.confidence), conditions, &self.key)
+    }
 }
 
 impl<'a> Graph<'a> {
@@ -144,7 +156,7 @@ impl<'a> Graph<'a> {
         for index in 0..graph.nodes.len() {
             let edges = &graph.edges;
             graph.leaving[index].sort_by(|a, b| {
-                (&edges[*a].key, edges[*a].to).cmp(&(&edges[*b].key, edges[*b].to))
+                (edges[*a].rank(), edges[*a].to).cmp(&(edges[*b].rank(), edges[*b].to))
             });
         }
         graph
@@ -250,7 +262,7 @@ impl<'a> Graph<'a> {
             for way in &mut ways {
                 way.confidence = way.confidence.min(edge.data.max_confidence);
             }
-            ways.sort_by_key(|way| (std::cmp::Reverse(way.confidence), way.assumed.len()));
+            ways.sort_by_key(|way| (Reverse(way.confidence), way.assumed.len()));
             ways.truncate(MAX_WAYS);
             let Some(best) = ways.first() else { continue };
             let confidence = best.confidence;

@@ -1,7 +1,8 @@
 //! Paths through a graph: the cheapest one, and all of them in order.
 //!
 //! A path is cheaper than another when its least sure step is surer, else when it has fewer steps,
-//! else by the ids of its steps. So a longer path that is proven comes before a short guess.
+//! else when its first step that differs is surer or has fewer conditions, else by the ids of its
+//! steps. So a longer path that is proven comes before a short guess.
 
 use crate::data::data;
 use crate::graph::Graph;
@@ -22,7 +23,7 @@ pub(crate) struct Found {
 
 impl Graph<'_> {
     /// The shortest path to any of `goals` over the edges that `usable` lets through; of equally
-    /// short ones the first in the order of the edges' keys.
+    /// short ones the first in the order of the edges' ranks.
     pub(crate) fn shortest(
         &self,
         goals: &[usize],
@@ -95,10 +96,10 @@ impl Graph<'_> {
         };
         let mut queue = BinaryHeap::new();
         if let Some(cost) = best(self.start, Confidence::Proven, 0) {
-            queue.push(Reverse((cost, Vec::<&str>::new(), Vec::<usize>::new())));
+            queue.push(Reverse((cost, Vec::new(), Vec::<usize>::new())));
         }
         let mut looked_at = 0_usize;
-        while let Some(Reverse((_, keys, path))) = queue.pop() {
+        while let Some(Reverse((_, ranks, path))) = queue.pop() {
             looked_at += 1;
             let at = path.last().map_or(self.start, |edge| self.edges[*edge].to);
             if !path.is_empty() && goals.contains(&at) {
@@ -126,9 +127,9 @@ impl Graph<'_> {
                 if let Some(cost) = best(self.edges[*edge].to, so_far, path.len() + 1) {
                     let mut longer = path.clone();
                     longer.push(*edge);
-                    let mut longer_keys = keys.clone();
-                    longer_keys.push(&self.edges[*edge].key);
-                    queue.push(Reverse((cost, longer_keys, longer)));
+                    let mut longer_ranks = ranks.clone();
+                    longer_ranks.push(self.edges[*edge].rank());
+                    queue.push(Reverse((cost, longer_ranks, longer)));
                 }
             }
         }
