@@ -418,6 +418,8 @@ struct Rotation {
     store: Arc<KeyStore>,
     new: Mutex<Option<SigningKey>>,
     asked: AtomicUsize,
+    /// False where another request has brought it just before, so that nothing changes any more.
+    is_first: bool,
 }
 
 impl Refresh for Rotation {
@@ -432,13 +434,19 @@ impl Refresh for Rotation {
             };
             self.store
                 .replace(cofferdam_issuer::Issuer::new("https://idp.test", key).key_set());
-            true
+            self.is_first
         })
     }
 }
 
 #[actix_web::test]
 async fn a_token_of_a_new_key_is_verified_after_one_refresh() {
+    for is_first in [true, false] {
+        one_refresh_is_enough(is_first).await;
+    }
+}
+
+async fn one_refresh_is_enough(is_first: bool) {
     let old = issuer();
     let key = SigningKey::generate(Algorithm::Es256).unwrap();
     let again = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
@@ -449,6 +457,7 @@ async fn a_token_of_a_new_key_is_verified_after_one_refresh() {
         store,
         new: Mutex::new(Some(again)),
         asked: AtomicUsize::new(0),
+        is_first,
     });
     let server = serve(Guard::new(Verifier::new([policy]).unwrap()).refresh(rotation.clone()));
     let (_, value) = bearer(&new, "containers:read");

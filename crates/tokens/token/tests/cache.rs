@@ -104,3 +104,20 @@ fn tokens_that_begin_alike_are_told_apart() {
     let other = issuer.token("bob").audience("api").mint(NOW).unwrap();
     assert_eq!(verifier.verify(&other, NOW).unwrap().subject(), Some("bob"));
 }
+
+#[test]
+fn what_is_found_and_what_is_not_is_counted() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let (_, verifier) = setting(&issuer);
+    assert_eq!(verifier.cache_counts(), (0, 0));
+    let mint = |subject: &str| issuer.token(subject).audience("api").mint(NOW).unwrap();
+    let (alice, bob) = (mint("alice"), mint("bob"));
+    for token in [&alice, &alice, &bob, &alice] {
+        assert!(verifier.verify(token, NOW).is_ok());
+    }
+    assert_eq!(verifier.cache_counts(), (2, 2));
+    // What is refused is not kept, so it is not found either.
+    assert!(verifier.verify("a.b.c", NOW).is_err());
+    assert!(verifier.verify("a.b.c", NOW).is_err());
+    assert_eq!(verifier.cache_counts(), (2, 4));
+}
