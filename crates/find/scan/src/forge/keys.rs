@@ -131,12 +131,13 @@ impl Forge {
         Ok(found.await?.clone())
     }
 
-    /// Whether an operation accepts changed claims under the signature of the original.
+    /// Whether an operation accepts changed claims under the signature of the original, or at least
+    /// does not refuse them: where it fails, nothing is known of how it verifies.
     pub(crate) async fn takes_tampered(&self, cx: &Context, case: &Case<'_>) -> Result<bool, Halt> {
         let cell = self.tampered.of(case.operation);
         let taken = cell.get_or_try_init(|| async {
             match Recipe::tampered().forge(&case.marked(cx)) {
-                Some(forged) => Ok(case.ask(cx, &forged).await?.0.accepted()),
+                Some(forged) => Ok(!case.ask(cx, &forged).await?.0.refused()),
                 None => Ok::<_, Halt>(false),
             }
         });
