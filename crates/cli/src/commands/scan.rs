@@ -57,10 +57,10 @@ pub(crate) struct Args {
     /// The public JWK set of the issuer.
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "FILE|URL",
         help_heading = "What is known of the service"
     )]
-    jwks: Option<PathBuf>,
+    jwks: Option<String>,
     /// A deployment file of the service: compose, `docker inspect` or `docker info` in JSON. May
     /// be repeated.
     #[arg(
@@ -148,7 +148,7 @@ impl Args {
         scan.identities = input::identities(&self.identity, Some(&template))?;
         scan.spec = self.spec.as_deref().map(input::spec).transpose()?;
         scan.signing_key = self.signing_key.as_deref().map(input::key).transpose()?;
-        scan.jwks = self.jwks.as_deref().map(input::text).transpose()?;
+        scan.jwks = self.jwks.as_deref().map(input::spec).transpose()?;
         scan.level = match (self.destructive, self.active) {
             (true, _) => Level::Destructive,
             (false, true) => Level::Active,

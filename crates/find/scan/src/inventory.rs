@@ -265,7 +265,11 @@ async fn well_known(options: &ScanOptions, client: &Client) -> Result<Option<Inv
 
 /// The text at a URL that the user named. One on the target is fetched by the scan's own client;
 /// another host sees one request without a token.
-async fn fetch(options: &ScanOptions, client: &Client, url: &str) -> Result<String, Stop> {
+pub(crate) async fn fetch(
+    options: &ScanOptions,
+    client: &Client,
+    url: &str,
+) -> Result<String, Stop> {
     let failed = |reason: String| ScanError::Spec(url.to_owned(), reason);
     let (place, query) = Target::parse_url(url).map_err(|error| failed(error.to_string()))?;
     let target = match query {

@@ -16,8 +16,8 @@ pub struct ScanOptions {
     pub identities: Vec<Identity>,
     /// The signing key of a staging issuer, PEM or JWK: exact negative tokens are minted with it.
     pub signing_key: Option<Secret>,
-    /// The issuer's public JWK set, as JSON text.
-    pub jwks: Option<String>,
+    /// The issuer's public JWK set.
+    pub jwks: Option<SpecSource>,
     /// What may be sent.
     pub level: Level,
     /// Whether a proven server-side request may be aimed at the runtime, the metadata service and
@@ -62,10 +62,10 @@ impl ScanOptions {
     }
 }
 
-/// Where the API description comes from.
+/// Where the API description, or the issuer's JWK set, comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpecSource {
-    /// A file that the caller has read: OpenAPI in JSON or YAML, or a HAR file.
+    /// A file that the caller has read: OpenAPI in JSON or YAML, a HAR file, a JWK set.
     File {
         /// Its name as the user gave it, for places in the report.
         name: String,

@@ -5,6 +5,8 @@ use super::public_key::PublicKey;
 use super::signing_key::{NamedKey, SigningKey};
 use super::{Case, Compact, Forged, Recipe, ask};
 use crate::client::lock;
+use crate::inventory;
+use crate::run::Stop;
 use crate::{
     Auth, Context, Exchange, Halt, Identity, Operation, Request, Secret, SpecSource, Target,
 };
@@ -192,8 +194,8 @@ impl Forge {
                         }
                     }
                 };
-                if let Some(jwks) = &cx.options().jwks {
-                    add(PublicKey::from_set(jwks));
+                if let Some(source) = &cx.options().jwks {
+                    add(PublicKey::from_set(&given(cx, source).await?));
                 }
                 for signing in self.signing_keys(cx).await.unwrap_or_default() {
                     add(signing.public().into_iter().collect());
@@ -387,6 +389,21 @@ impl Signing {
             jwk["kid"] = json!(kid);
         }
         PublicKey::from_jwk(&jwk)
+    }
+}
+
+/// The JWK set that the user named. One that cannot be fetched is said, and the scan goes on.
+async fn given(cx: &Context, source: &SpecSource) -> Result<String, Halt> {
+    match source {
+        SpecSource::File { text, .. } => Ok(text.clone()),
+        SpecSource::Url(url) => match inventory::fetch(cx.options(), &cx.client, url).await {
+            Ok(text) => Ok(text),
+            Err(Stop::Halt(halt)) => Err(halt),
+            Err(Stop::Error(_)) => {
+                cx.note(format!("no JWK set could be fetched from {url}"));
+                Ok(String::new())
+            }
+        },
     }
 }
 
