@@ -1,9 +1,10 @@
 //! Runs the real binary with a scrubbed environment.
 
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "each test takes the part that it needs"
+    reason = "a test stops at the first surprise, and takes the part that it needs"
 )]
 
 use std::path::{Path, PathBuf};

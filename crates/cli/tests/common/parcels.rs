@@ -7,9 +7,10 @@
 //! - `GET /labels/show?name=` joins the name into a path; `GET /manuals/show?name=` looks it up.
 
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "each test takes the part that it needs"
+    reason = "a test stops at the first surprise, and takes the part that it needs"
 )]
 
 use actix_web::dev::{ServerHandle, Service, ServiceRequest};
