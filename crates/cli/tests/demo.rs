@@ -1,7 +1,5 @@
 //! `cofferdam demo`, the whole of it, through the real binary.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod common;
 
 use common::{Cofferdam, assert_valid, firm_findings};
