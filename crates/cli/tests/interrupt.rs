@@ -1,7 +1,5 @@
 //! Ctrl-C in the middle of a request.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 mod common;
 #[path = "common/parcels.rs"]
 mod parcels;

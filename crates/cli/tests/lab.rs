@@ -2,7 +2,7 @@
 //!
 //! The scan never reads the manifest; this file does, to compare.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use cofferdam_assess::{AssessOptions, Assessment, DeploymentFile, assess};
 use cofferdam_finding::{Confidence, Finding};
