@@ -62,7 +62,7 @@ impl Page {
     /// The page, its metadata as a table under the title.
     pub(crate) fn markdown(&self) -> String {
         let meta = self.meta;
-        let mut page = format!("# `{}`\n\n{}.\n\n", meta.id, meta.title);
+        let mut page = format!("# `{}`\n\n", meta.id);
         let mut row = |name: &str, value: String| {
             // Writing to a `String` cannot fail.
             let _ = writeln!(page, "| {name} | {value} |");
@@ -94,7 +94,8 @@ impl Page {
         );
         row("since", meta.since.to_owned());
         page.push('\n');
-        page.push_str(self.text.trim());
+        // The headings of a doc comment stand below that of the page.
+        page.push_str(&self.text.trim().replace("\n# ", "\n## "));
         page.push('\n');
         page
     }
