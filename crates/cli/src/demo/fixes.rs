@@ -13,22 +13,28 @@ pub(super) fn closed_by(fix: &Fix, report: &Assessment) -> BTreeSet<Hole> {
         let Ok(hole) = planted.id.parse::<Hole>() else {
             continue;
         };
-        let in_code = fix
+        let mends = |finding: &Finding| {
+            let is = |id: &Option<String>| id.as_deref() == Some(&finding.check);
+            let in_code = is(&planted.check)
+                && finding
+                    .places
+                    .iter()
+                    .any(|place| is_at(place, &planted.operations));
+            // A fix may remove conditions that another hole has on a line of its own; only the hole
+            // whose finding it mends is closed.
+            let in_deployment = is(&planted.rule)
+                && finding
+                    .conditions
+                    .iter()
+                    .any(|condition| planted.conditions.iter().any(|id| id == condition.id()));
+            in_code || in_deployment
+        };
+        if fix
             .findings
             .iter()
             .filter_map(|named| report.finding(named))
-            .any(|finding| {
-                planted.check.as_deref() == Some(&finding.check)
-                    && finding
-                        .places
-                        .iter()
-                        .any(|place| is_at(place, &planted.operations))
-            });
-        let in_deployment = fix
-            .conditions
-            .iter()
-            .any(|condition| planted.conditions.iter().any(|id| id == condition.id()));
-        if in_code || in_deployment {
+            .any(mends)
+        {
             holes.insert(hole);
         }
     }
