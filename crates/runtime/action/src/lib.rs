@@ -24,5 +24,6 @@ pub mod rest;
 mod target;
 mod text;
 pub mod value;
+pub mod wire;
 
 pub use target::{MAX_TARGET, OLDEST_MINOR};
