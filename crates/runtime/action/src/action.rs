@@ -399,6 +399,7 @@ pub struct AttachQuery {
 
 /// A network to be made: a bridge, with addresses of the engine's choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkCreate {
     /// Its name.

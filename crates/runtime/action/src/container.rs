@@ -23,6 +23,7 @@ use crate::value::{
 
 /// A container to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ContainerCreate {
     /// Its name; the engine makes one up where there is none.
@@ -58,6 +59,7 @@ pub struct ContainerCreate {
 
 /// The process of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Process {
     /// The host name inside.
@@ -96,6 +98,7 @@ pub struct Process {
 
 /// A health check. Times in nanoseconds, as the engine takes them; 0 means the image's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// What is run.
@@ -112,6 +115,7 @@ pub struct Health {
 
 /// What a health check runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthTest {
     /// What the image says.
@@ -127,6 +131,7 @@ pub enum HealthTest {
 
 /// What a container stores where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Storage {
     /// Mounts in the form of `-v`.
@@ -145,6 +150,7 @@ pub struct Storage {
 
 /// A mount in the form of `-v source:target[:options]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bind {
     /// What is mounted.
@@ -161,6 +167,7 @@ pub struct Bind {
 
 /// What a [`Bind`] mounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BindSource {
     /// A named volume.
@@ -171,6 +178,7 @@ pub enum BindSource {
 
 /// A mount in the form of `--mount`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Mount {
     /// A volume, named or anonymous.
@@ -217,6 +225,7 @@ pub enum Mount {
 
 /// Options of a memory file system in the form of `--tmpfs`; it is always `nosuid,nodev`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TmpfsOptions {
     /// Its size in bytes.
@@ -235,6 +244,7 @@ pub struct TmpfsOptions {
 
 /// What a container is connected to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// The network or namespace that it is in.
@@ -259,6 +269,7 @@ pub struct Network {
 
 /// The network namespace of a container. There is no `host`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkMode {
     /// What the engine does by default.
@@ -276,6 +287,7 @@ pub enum NetworkMode {
 
 /// How a container joins a network. It has no address of its choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The network.
@@ -287,6 +299,7 @@ pub struct Endpoint {
 
 /// What a container may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
     /// Capabilities beyond the kept ones.
@@ -311,6 +324,7 @@ pub struct Security {
 
 /// The IPC namespace of a container. There is no `host`, no `shareable`, no other container's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum IpcMode {
     /// What the engine does by default (private, since 20.10).
@@ -324,6 +338,7 @@ pub enum IpcMode {
 
 /// A device of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// On the host.
@@ -336,6 +351,7 @@ pub struct Device {
 
 /// What may be done with a device: some of `r`, `w`, `m`, each once, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceAccess {
     /// It may be read.
@@ -348,6 +364,7 @@ pub struct DeviceAccess {
 
 /// What a container may use up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
     /// Bytes of memory.
@@ -378,6 +395,7 @@ pub struct Resources {
 
 /// A resource limit, in the unit that `setrlimit` has for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ulimit {
     /// What is limited.
@@ -390,6 +408,7 @@ pub struct Ulimit {
 
 /// When a container starts again, and what is kept of its output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Lifecycle {
     /// Whether it is removed when it ends.
@@ -404,6 +423,7 @@ pub struct Lifecycle {
 
 /// When a container starts again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RestartPolicy {
     /// Never.
@@ -419,6 +439,7 @@ pub enum RestartPolicy {
 
 /// Log files on the host, through one of the two drivers that stay on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogFiles {
     /// The driver.
@@ -433,6 +454,7 @@ pub struct LogFiles {
 
 /// A log driver that writes files on the host and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LogDriver {
     /// JSON lines.
@@ -445,6 +467,7 @@ pub enum LogDriver {
 
 /// A command to run in a container that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExecSpec {
     /// The program and its arguments; at least the program.

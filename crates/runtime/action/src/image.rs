@@ -19,6 +19,7 @@ const DEFAULT_REGISTRY: &str = "docker.io";
 /// `Display` is the familiar form: without `docker.io/` and `library/`, always with the tag or
 /// digest. A reference with both keeps its digest alone, as the engine does.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ImageRef {
     registry: String,

@@ -93,6 +93,7 @@ parsed_text! {
 
 /// A port of the container, `80/tcp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Port {
     /// 1 to 65535.
@@ -114,6 +115,7 @@ pub enum Protocol {
 
 /// Where a port is published on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostBinding {
     /// The address of the host, or all of them.
@@ -124,6 +126,7 @@ pub struct HostBinding {
 
 /// One port of the host, or a range out of which the engine picks one: `8080`, `8000-8010`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct PortRange {
     /// The first port, at least 1.
@@ -134,6 +137,7 @@ pub struct PortRange {
 
 /// Labels: data of the caller, keys case sensitive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Labels(pub BTreeMap<String, String>);
 

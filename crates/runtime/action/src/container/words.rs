@@ -9,6 +9,7 @@ macro_rules! words {
     ($(#[$meta:meta])* $name:ident, $error:expr; $($variant:ident $word:literal),* $(,)?) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[allow(missing_docs, reason = "the kernel's manual pages describe each word")]
         pub enum $name {
             $(#[serde(rename = $word)] $variant,)*
