@@ -4,12 +4,16 @@
 //! writes them. Query keys are those of the docker dialect. There are no interactive streams: what
 //! a terminal needs (attach, resize) is offered by the docker dialect alone.
 
+pub mod body;
 mod containers;
+mod encode;
 mod exec;
 mod images;
 mod networks;
 mod system;
 mod volumes;
+
+pub use encode::{RestBody, RestRequest, encode};
 
 use crate::action::Action;
 use crate::refusal::{Refusal, Rule, quote};

@@ -1,28 +1,10 @@
 //! Networks of one's own.
 
-use serde::Deserialize;
-
+use super::body;
 use super::prelude::*;
 use crate::action::NetworkCreate;
 use crate::container::Endpoint;
 use crate::docker::networks as docker;
-use crate::name::{ContainerRef, Hostname};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Connect {
-    container: ContainerRef,
-    #[serde(default)]
-    aliases: Vec<Hostname>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Disconnect {
-    container: ContainerRef,
-    #[serde(default)]
-    force: bool,
-}
 
 pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
@@ -36,7 +18,7 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
             })
         }),
         ("POST", [network, "connect"]) => Route::named(network, &[], |call| {
-            let Connect { container, aliases } = call.typed()?;
+            let body::NetworkConnect { container, aliases } = call.typed()?;
             let endpoint = Endpoint {
                 network: call.network()?,
                 aliases,
@@ -48,7 +30,7 @@ pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         })
         .with(BodyKind::Json),
         ("POST", [network, "disconnect"]) => Route::named(network, &[], |call| {
-            let Disconnect { container, force } = call.typed()?;
+            let body::NetworkDisconnect { container, force } = call.typed()?;
             Ok(Action::NetworkDisconnect {
                 network: call.network()?,
                 container,

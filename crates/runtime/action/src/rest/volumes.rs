@@ -1,25 +1,13 @@
 //! Volumes of one's own.
 
-use serde::Deserialize;
-
+use super::body;
 use super::prelude::*;
 use crate::docker::volumes as docker;
-use crate::name::VolumeName;
-use crate::value::Labels;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Create {
-    #[serde(default)]
-    name: Option<VolumeName>,
-    #[serde(default)]
-    labels: Labels,
-}
 
 pub(super) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
     Some(match (method, path) {
         ("POST", []) => Route::plain(&[], |call| {
-            let Create { name, labels } = call.typed()?;
+            let body::VolumeCreate { name, labels } = call.typed()?;
             Ok(Action::VolumeCreate { name, labels })
         })
         .with(BodyKind::Json),

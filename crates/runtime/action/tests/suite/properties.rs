@@ -5,6 +5,7 @@ use cofferdam_action::encode::{EngineBody, EngineRequest, encode};
 use cofferdam_action::floor::{Caller, Floor, FloorConfig};
 use cofferdam_action::refusal::Rule;
 use cofferdam_action::request::Head;
+use cofferdam_action::rest::RestBody;
 use cofferdam_action::{docker, rest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -50,6 +51,18 @@ proptest! {
     fn an_action_written_for_the_engine_reads_as_itself(action in action()) {
         let engine = encode(&action).unwrap();
         prop_assert_eq!(reparse(&engine).unwrap(), action);
+    }
+
+    #[test]
+    fn an_action_written_for_a_gate_reads_as_itself(action in action()) {
+        let Some(request) = rest::encode(&action) else { return Ok(()) };
+        let (headers, body): (&[(&str, &[u8])], Vec<u8>) = match &request.body {
+            RestBody::Json(body) => (JSON, body.to_string().into_bytes()),
+            RestBody::Empty => (&[], Vec::new()),
+            RestBody::Archive => (&[], vec![0; 512]),
+        };
+        let head = Head { method: request.method, target: &request.target, headers };
+        prop_assert_eq!(rest::parse(head, &body).unwrap(), action);
     }
 
     #[test]
