@@ -1,0 +1,139 @@
+//! Requests as Cedar entities.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{
+    Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression as Value,
+};
+use cofferdam_action::action::ActionKind;
+
+use crate::context::{image, text, texts};
+use crate::request::{Principal, ResourceKind};
+use crate::schema::effect;
+use crate::subject::Subject;
+
+/// The names of entity types and the entities of all actions, made once for a policy set.
+#[derive(Debug)]
+pub(crate) struct Names {
+    principal: EntityTypeName,
+    tenant: EntityTypeName,
+    role: EntityTypeName,
+    group: EntityTypeName,
+    resources: Vec<EntityTypeName>,
+    actions: Vec<(EntityUid, Entity)>,
+}
+
+impl Names {
+    /// # Errors
+    /// None, as a test holds: every name is a constant.
+    pub(crate) fn new() -> Result<Self, ParseErrors> {
+        let action: EntityTypeName = "Action".parse()?;
+        let uid = |id: &str| EntityUid::from_type_name_and_id(action.clone(), EntityId::new(id));
+        let actions = ActionKind::ALL.iter().map(|&kind| {
+            let parents = HashSet::from([uid(effect(kind)), uid(kind.scope())]);
+            let uid = uid(kind.id());
+            (uid.clone(), Entity::new_no_attrs(uid, parents))
+        });
+        let resources = ResourceKind::ALL.iter();
+        Ok(Self {
+            principal: "Principal".parse()?,
+            tenant: "Tenant".parse()?,
+            role: "Role".parse()?,
+            group: "Group".parse()?,
+            resources: resources
+                .map(|kind| kind.entity_type().parse())
+                .collect::<Result<_, _>>()?,
+            actions: actions.collect(),
+        })
+    }
+
+    /// The entity of an action, with the groups that it is in. `ActionKind::ALL` is in the order of
+    /// the variants, as a test holds.
+    pub(crate) fn action(&self, kind: ActionKind) -> Option<&(EntityUid, Entity)> {
+        self.actions.get(kind as usize)
+    }
+
+    pub(crate) fn principal(&self, principal: &Principal<'_>) -> Result<Entity, String> {
+        let Principal {
+            owner,
+            issuer,
+            subject,
+            client,
+            scopes,
+            roles,
+            groups,
+        } = principal;
+        let roles = roles.iter().map(|role| uid(&self.role, role));
+        let groups = groups.iter().map(|group| uid(&self.group, group));
+        let mut attributes = HashMap::from([
+            (
+                "owner".to_owned(),
+                Value::new_entity_uid(uid(&self.tenant, owner)),
+            ),
+            ("issuer".to_owned(), text(issuer)),
+            ("subject".to_owned(), text(subject)),
+            ("scopes".to_owned(), texts(scopes.iter().copied())),
+        ]);
+        if let Some(client) = client {
+            attributes.insert("client".to_owned(), text(client));
+        }
+        // An issuer has no fragment (RFC 8414, section 2), so the two cannot run into each other.
+        let id = format!("{issuer}#{subject}");
+        let parents = roles.chain(groups).collect();
+        Entity::new(uid(&self.principal, &id), attributes, parents)
+            .map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn resource(&self, subject: &Subject<'_>) -> Result<Entity, String> {
+        let resource = &subject.resource;
+        let mut attributes = HashMap::new();
+        let named = matches!(
+            resource.kind,
+            ResourceKind::Container | ResourceKind::Network | ResourceKind::Volume
+        );
+        if let Some(name) = resource.name.filter(|_| named) {
+            attributes.insert("name".to_owned(), text(name));
+        }
+        let of_container = resource
+            .image
+            .filter(|_| resource.kind == ResourceKind::Container);
+        let mut id = resource.id.to_owned();
+        if let Some(of_image) = &subject.image {
+            attributes.insert("image".to_owned(), image(of_image)?);
+            id = of_image.to_string();
+        } else if let Some(of_container) = of_container {
+            attributes.insert("image".to_owned(), image(of_container)?);
+        }
+        let parents = match (resource.kind, resource.owner) {
+            (ResourceKind::Tenant | ResourceKind::System, _) | (_, None) => HashSet::new(),
+            (_, Some(owner)) => HashSet::from([uid(&self.tenant, owner)]),
+        };
+        let kind = self
+            .resources
+            .get(resource.kind as usize)
+            .ok_or("a kind of object has no entity type")?;
+        Entity::new(uid(kind, &id), attributes, parents).map_err(|error| error.to_string())
+    }
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_found_by_their_place() {
+        let names = Names::new().unwrap();
+        for &kind in ActionKind::ALL {
+            let (uid, _) = names.action(kind).unwrap();
+            assert_eq!(uid.id().unescaped(), kind.id());
+        }
+        for &kind in ResourceKind::ALL {
+            let name = &names.resources[kind as usize];
+            assert_eq!(name.basename(), kind.entity_type());
+        }
+    }
+}
