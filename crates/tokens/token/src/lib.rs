@@ -46,6 +46,8 @@ mod rejection;
 pub mod requirement;
 mod scope;
 mod sender;
+#[cfg(feature = "settings")]
+pub mod settings;
 pub mod state;
 pub mod throttle;
 pub mod unverified;

@@ -26,10 +26,17 @@ impl<'r> Sender<'r> {
     /// must be the certificate of the connection itself, never one from a header that a client
     /// could send.
     #[must_use]
-    pub fn with_certificate(mut self, der: &[u8]) -> Sender<'r> {
+    pub fn with_certificate(self, der: &[u8]) -> Sender<'r> {
         let hash = digest::digest(&digest::SHA256, der);
         let mut thumbprint = [0; 32];
         thumbprint.copy_from_slice(hash.as_ref());
+        self.with_certificate_sha256(thumbprint)
+    }
+
+    /// The same, of a certificate whose SHA-256 alone is known here: whoever ended the TLS
+    /// connection must be trusted to tell the one of the connection itself.
+    #[must_use]
+    pub fn with_certificate_sha256(mut self, thumbprint: [u8; 32]) -> Sender<'r> {
         self.certificate = Some(thumbprint);
         self
     }
