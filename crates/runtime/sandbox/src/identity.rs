@@ -1,0 +1,172 @@
+//! Users and groups. Neither Landlock nor seccomp judges which unix socket a process connects to:
+//! the permissions of the socket's file do, and therefore whom the process runs as.
+
+use nix::unistd::{Gid, Group, Uid, User as Account, getgroups, setgroups, setresgid, setresuid};
+
+use crate::report::{Measure, Report};
+use crate::{Error, User};
+
+/// Changes to the user, for good: real, effective and saved.
+pub(crate) fn change(user: &User, report: &mut Report) -> Result<(), Error> {
+    if let User::Change {
+        user,
+        group,
+        groups,
+    } = user
+    {
+        let target = Target::of(user, group.as_deref(), groups)?;
+        target.change().map_err(|source| Error::ChangeUser {
+            user: user.clone(),
+            source: source.into(),
+        })?;
+    }
+    say(user, report)
+}
+
+struct Target {
+    user: Uid,
+    group: Gid,
+    /// Sorted, without duplicates.
+    groups: Vec<Gid>,
+}
+
+impl Target {
+    fn of(user: &str, group: Option<&str>, groups: &[String]) -> Result<Self, Error> {
+        let (id, primary) = look_up(user)?;
+        let group = match (group, primary) {
+            (Some(group), _) => group_id(group)?,
+            (None, Some(primary)) => primary,
+            (None, None) => return Err(Error::NoPrimaryGroup(user.to_owned())),
+        };
+        let groups = groups.iter().map(|group| group_id(group));
+        let mut groups = groups.collect::<Result<Vec<_>, _>>()?;
+        groups.sort_unstable_by_key(|group| group.as_raw());
+        groups.dedup();
+        Ok(Self {
+            user: id,
+            group,
+            groups,
+        })
+    }
+
+    /// Groups first: without the user's privileges they cannot be changed any more. What is right
+    /// already is left alone, so that a service which its manager started as this user can name it.
+    fn change(&self) -> nix::Result<()> {
+        if supplementary()? != self.groups {
+            setgroups(&self.groups)?;
+        }
+        setresgid(self.group, self.group, self.group)?;
+        setresuid(self.user, self.user, self.user)
+    }
+}
+
+fn supplementary() -> nix::Result<Vec<Gid>> {
+    let mut groups = getgroups()?;
+    groups.sort_unstable_by_key(|group| group.as_raw());
+    groups.dedup();
+    Ok(groups)
+}
+
+/// The user and, if the data base knows it, its primary group.
+fn look_up(user: &str) -> Result<(Uid, Option<Gid>), Error> {
+    let doing = "look a user up";
+    if let Ok(number) = user.parse() {
+        let id = Uid::from_raw(number);
+        let account = Account::from_uid(id).map_err(Error::call(doing))?;
+        return Ok((id, account.map(|account| account.gid)));
+    }
+    let account = Account::from_name(user).map_err(Error::call(doing))?;
+    let account = account.ok_or_else(|| Error::NoUser(user.to_owned()))?;
+    Ok((account.uid, Some(account.gid)))
+}
+
+fn group_id(group: &str) -> Result<Gid, Error> {
+    if let Ok(number) = group.parse() {
+        return Ok(Gid::from_raw(number));
+    }
+    let found = Group::from_name(group).map_err(Error::call("look a group up"))?;
+    let found = found.ok_or_else(|| Error::NoGroup(group.to_owned()))?;
+    Ok(found.gid)
+}
+
+fn say(user: &User, report: &mut Report) -> Result<(), Error> {
+    let ids = nix::unistd::getresuid().map_err(Error::call("read the user ids"))?;
+    let groups = supplementary().map_err(Error::call("read the groups"))?;
+    let group = nix::unistd::getgid();
+    let groups = std::iter::once(group)
+        .chain(groups.into_iter().filter(|it| *it != group))
+        .map(group_name)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let who = format!("{} in {groups}", user_name(ids.effective));
+    let root = [ids.real, ids.effective, ids.saved]
+        .iter()
+        .any(|id| id.is_root());
+    match (root, user) {
+        (true, _) => report.not_held(
+            Measure::User,
+            format!("{who}: what root owns stays open to it"),
+        ),
+        (false, User::Shared) => report.not_held(
+            Measure::User,
+            format!(
+                "{who}, the same as the other process: each may open the other's sockets and files"
+            ),
+        ),
+        (false, User::Change { .. } | User::Keep) => report.held(Measure::User, who),
+    }
+    Ok(())
+}
+
+fn user_name(id: Uid) -> String {
+    match Account::from_uid(id) {
+        Ok(Some(account)) => format!("{} ({id})", account.name),
+        Ok(None) | Err(_) => id.to_string(),
+    }
+}
+
+fn group_name(id: Gid) -> String {
+    match Group::from_gid(id) {
+        Ok(Some(group)) => group.name,
+        Ok(None) | Err(_) => id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_and_groups_are_found_by_name_and_by_number() {
+        let target = Target::of("root", None, &["7".to_owned(), "root".to_owned()]).unwrap();
+        assert_eq!(
+            (target.user, target.group),
+            (Uid::from_raw(0), Gid::from_raw(0))
+        );
+        assert_eq!(target.groups, [Gid::from_raw(0), Gid::from_raw(7)]);
+        let target = Target::of("64001", Some("64002"), &[]).unwrap();
+        assert_eq!(
+            (target.user.as_raw(), target.group.as_raw()),
+            (64001, 64002)
+        );
+    }
+
+    #[test]
+    fn who_is_not_there_is_named() {
+        let unknown = "no-such-account";
+        let groups = [unknown.to_owned()];
+        assert!(matches!(Target::of(unknown, None, &[]), Err(Error::NoUser(it)) if it == unknown));
+        assert!(matches!(
+            Target::of("root", Some(unknown), &[]),
+            Err(Error::NoGroup(_))
+        ));
+        assert!(matches!(
+            Target::of("root", None, &groups),
+            Err(Error::NoGroup(_))
+        ));
+        assert!(matches!(
+            Target::of("64001", None, &[]),
+            Err(Error::NoPrimaryGroup(_))
+        ));
+    }
+}

@@ -1,0 +1,27 @@
+//! What the gate and the broker can still do once they have started: as little as the kernel lets
+//! them be held to.
+//!
+//! Both processes read what strangers send. Whoever finds a flaw in one of them should find
+//! themselves in a process without privileges, programs, files or sockets beyond its job. Two calls
+//! do it, both before any thread starts, since the kernel keeps most of this per thread:
+//!
+//! 1. [`clear_environment`], first thing in `main`;
+//! 2. [`confine`], when the configuration is read and before the runtime is built.
+//!
+//! [`confine`] answers with a [`Report`] that says measure by measure what holds. What none of this
+//! stops is in `docs/gate/sandbox.md`.
+
+mod confinement;
+mod descriptors;
+mod environment;
+mod error;
+mod identity;
+mod landlock;
+mod privileges;
+mod report;
+mod system_calls;
+
+pub use confinement::{Confinement, Enforcement, Role, User, confine};
+pub use environment::clear_environment;
+pub use error::Error;
+pub use report::{Line, Measure, Report};
