@@ -47,6 +47,12 @@ impl Routed<'_> {
         self.route.body
     }
 
+    /// The query keys that the route knows; others are dropped.
+    #[must_use]
+    pub fn query_keys(&self) -> &'static [&'static str] {
+        self.route.keys
+    }
+
     /// The action, from the whole body, or from the first bytes of an archive.
     ///
     /// # Errors
