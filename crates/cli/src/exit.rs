@@ -6,7 +6,7 @@ pub(crate) enum Exit {
     /// It ran, and nothing reached the level of `--fail-on`.
     Clean,
     /// It ran, and a finding at `firm` or above reached the level of `--fail-on`; or a token was
-    /// refused.
+    /// refused, or an audit log is not intact.
     Failed,
     /// Usage, configuration or the tool itself failed, or the run was cut short; outranks `Failed`.
     Error,
@@ -24,7 +24,8 @@ impl Exit {
         (
             Exit::Failed,
             "It ran, and a finding at `firm` or above reached the level of `--fail-on`; or \
-             `cofferdam token` was given a token that is refused.",
+             `cofferdam token` was given a token that is refused, or `cofferdam audit verify` a log \
+             or proof that does not hold.",
         ),
         (
             Exit::Error,

@@ -6,6 +6,7 @@ use cofferdam_assess::Assessment;
 use cofferdam_report::TerminalOptions;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// How an assessment is written.
@@ -132,6 +133,49 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| Failure::new(format!("cannot print: {error}"))),
     }
+}
+
+/// Lines on standard output, many at a time: a log has more of them than one print each can bear.
+pub(crate) struct Lines(std::io::BufWriter<anstream::Stdout>);
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self(std::io::BufWriter::new(anstream::stdout()))
+    }
+
+    /// Prints a line, sooner or later; breaks where whoever reads has read enough, as `head` does.
+    pub(crate) fn print(&mut self, line: &str) -> Result<ControlFlow<()>, Failure> {
+        printed(self.0.write_all(line.as_bytes()))
+    }
+
+    /// Prints what waits.
+    pub(crate) fn flush(&mut self) -> Result<ControlFlow<()>, Failure> {
+        printed(self.0.flush())
+    }
+}
+
+fn printed(result: std::io::Result<()>) -> Result<ControlFlow<()>, Failure> {
+    match result {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::new(format!("cannot print: {error}"))),
+    }
+}
+
+/// Writes a file for its owner alone, which must not be there yet.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let failed = |error| Failure::new(format!("cannot write `{}`: {error}", path.display()));
+    let mut file = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
 }
 
 /// Writes a whole file or none: beside its place first, then renamed.

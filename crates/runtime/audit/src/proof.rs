@@ -19,6 +19,9 @@ const HEAD: &str = "c2sp.org/tlog-proof@v1";
 /// is a proof for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
+    /// Opaque data that goes with the proof and that nothing vouches for; here the entry itself, so
+    /// that [`check`](Self::check) needs no other file.
+    pub extra: Option<Vec<u8>>,
     /// The entry's index.
     pub index: u64,
     /// The hashes of the proof, lowest first.
@@ -43,6 +46,7 @@ pub fn prove(dir: &Path, index: u64, key: &VerifyingKey) -> Result<Inclusion, Er
     }
     let hashes = merkle::inclusion(index, size, |level, at| tile::node(dir, size, level, at))?;
     Ok(Inclusion {
+        extra: None,
         index,
         hashes,
         note: signed.note,
@@ -86,7 +90,11 @@ impl Inclusion {
     /// The proof as text, to be kept as a `.tlog-proof` file.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("{HEAD}\nindex {}\n", self.index);
+        let mut text = format!("{HEAD}\n");
+        if let Some(extra) = &self.extra {
+            text.push_str(&format!("extra {}\n", STANDARD.encode(extra)));
+        }
+        text.push_str(&format!("index {}\n", self.index));
         for hash in &self.hashes {
             text.push_str(&STANDARD.encode(hash));
             text.push('\n');
@@ -96,7 +104,7 @@ impl Inclusion {
         text
     }
 
-    /// Reads the text of a proof. `extra` data is passed over: it proves nothing.
+    /// Reads the text of a proof.
     ///
     /// # Errors
     /// Any other form.
@@ -109,7 +117,14 @@ impl Inclusion {
         if lines.next() != Some(HEAD) {
             return Err(malformed("it does not begin with `c2sp.org/tlog-proof@v1`"));
         }
-        lines.next_if(|line| line.starts_with("extra "));
+        let extra = lines
+            .next_if(|line| line.starts_with("extra "))
+            .and_then(|line| line.strip_prefix("extra "))
+            .map(|data| {
+                let malformed = |_| malformed("its extra data is no base64");
+                STANDARD.decode(data).map_err(malformed)
+            })
+            .transpose()?;
         let index = lines
             .next()
             .and_then(|line| line.strip_prefix("index "))
@@ -130,6 +145,7 @@ impl Inclusion {
             return Err(malformed("it has too many hashes"));
         }
         Ok(Self {
+            extra,
             index,
             hashes,
             note: note.to_owned(),

@@ -138,6 +138,15 @@ impl Record {
         }
     }
 
+    /// What was acted on, or made.
+    #[must_use]
+    pub fn objects(&self) -> &[String] {
+        match &self.event {
+            Event::Outcome { created, .. } => created,
+            _ => self.decision().map_or(&[], |decision| &decision.objects),
+        }
+    }
+
     /// The request that this record is of.
     #[must_use]
     pub fn request(&self) -> Option<&str> {
@@ -159,7 +168,7 @@ pub struct Query {
     pub subject: Option<String>,
     /// Of this kind of action, exactly.
     pub action: Option<String>,
-    /// On this object, exactly.
+    /// On this object, or having made it: exactly, or by twelve digits or more of a full id.
     pub object: Option<String>,
     /// Of this request, exactly.
     pub request: Option<String>,
@@ -192,12 +201,18 @@ impl Query {
             && of(action, |decision| &decision.action)
             && object
                 .as_ref()
-                .is_none_or(|object| decision.is_some_and(|it| it.objects.contains(object)))
+                .is_none_or(|object| record.objects().iter().any(|it| is_named(object, it)))
             && request
                 .as_ref()
                 .is_none_or(|request| record.request() == Some(request))
             && (!refused || matches!(record.event, Event::Refused(_)))
     }
+}
+
+/// Whether `wanted` is this object, or a short id of it.
+fn is_named(wanted: &str, object: &str) -> bool {
+    let short = wanted.len() >= 12 && wanted.bytes().all(|byte| byte.is_ascii_hexdigit());
+    wanted == object || short && object.starts_with(wanted)
 }
 
 #[cfg(test)]
@@ -246,6 +261,32 @@ mod tests {
             },
         };
         assert!(matches!(large.encode(), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn an_object_is_found_by_its_name_its_short_id_and_the_record_of_its_making() {
+        let made = Record {
+            time_ms: 6,
+            event: Event::Outcome {
+                request: "r1".into(),
+                success: true,
+                detail: "201".into(),
+                created: vec!["0123456789abcdef".into()],
+            },
+        };
+        let found = |record: &Record, object: &str| {
+            let object = Some(object.to_owned());
+            let query = Query {
+                object,
+                ..Query::default()
+            };
+            query.matches(record)
+        };
+        assert!(found(&made, "0123456789abcdef"));
+        assert!(found(&made, "0123456789ab"));
+        assert!(!found(&made, "0123456789a"));
+        assert!(found(&refused(), "db"));
+        assert!(!found(&refused(), "d"));
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<R
     if let Some(kept) = &kept {
         check.mark("the kept checkpoint", kept);
     }
+    // A log that has just been begun has none yet.
+    let begun = |contents: &Contents| contents.base == 0 && contents.frames.is_empty();
+    if published.is_none() && !contents.as_ref().is_some_and(begun) {
+        check.fault(None, "the published checkpoint is missing".to_owned());
+    }
     if let Some(note) = published {
         match open(&note, key) {
             Ok(signed) => {

@@ -111,10 +111,12 @@ fn every_entry_is_proved_to_other_people() {
     let key = place.key().verifying_key();
     let reader = Reader::open(place.path()).unwrap();
     for index in [0, 1, 255, 256, 511, 512, 599] {
-        let proof = prove(place.path(), index, &key).unwrap();
+        let mut proof = prove(place.path(), index, &key).unwrap();
+        assert_eq!(Inclusion::parse(&proof.to_text()).unwrap(), proof);
+        let entry = reader.entries(index).next().unwrap().unwrap();
+        proof.extra = Some(entry.bytes.clone());
         let again = Inclusion::parse(&proof.to_text()).unwrap();
         assert_eq!(again, proof);
-        let entry = reader.entries(index).next().unwrap().unwrap();
         let checkpoint = again.check(&entry.bytes, &key).unwrap().checkpoint;
         assert_eq!(checkpoint.size, 600);
         assert!(matches!(

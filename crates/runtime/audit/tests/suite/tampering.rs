@@ -70,6 +70,19 @@ fn a_beginning_of_the_journal_that_nobody_signed_is_found_at_once() {
 }
 
 #[test]
+fn a_file_that_was_removed_is_found() {
+    let place = Place::with_entries(300);
+    for path in files(place.path()) {
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(!place.verify(None).is_intact(), "`{}`", path.display());
+        fs::write(&path, bytes).unwrap();
+    }
+    fs::remove_file(place.file("checkpoint")).unwrap();
+    assert!(place.open().is_err());
+}
+
+#[test]
 fn a_changed_entry_is_named() {
     let place = Place::with_entries(300);
     let path = place.file("tile/entries/000");

@@ -1,0 +1,141 @@
+//! Where the log is, and by which key it is signed.
+
+use crate::input::{self, Failure};
+use cofferdam_audit::note::{SigningKey, VerifyingKey};
+use std::path::{Path, PathBuf};
+
+/// Where a configuration is looked for when none is named: that of `gate --dev`, then the system's.
+const CONFIGURATIONS: [&str; 2] = ["cofferdam-dev/broker.toml", "/etc/cofferdam/broker.toml"];
+
+/// Which log.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "The log")]
+#[group(skip)]
+pub(super) struct Args {
+    /// The directory of the log.
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// The configuration of the broker, or the DIR of `gate --dev`: it says where the log and its
+    /// key are [default: cofferdam-dev/broker.toml, else /etc/cofferdam/broker.toml].
+    #[arg(long, value_name = "FILE", conflicts_with = "log")]
+    config: Option<PathBuf>,
+    /// The verifier key of the log, or a file that holds it.
+    #[arg(long, value_name = "VKEY|FILE")]
+    key: Option<String>,
+}
+
+/// A log and what is known of its key.
+pub(super) struct Place {
+    pub(super) log: PathBuf,
+    named: Option<String>,
+    /// The private key's file, where a configuration names it.
+    pub(super) key_file: Option<PathBuf>,
+}
+
+impl Args {
+    /// The key that the command line names.
+    pub(super) fn named_key(&self) -> Result<VerifyingKey, Failure> {
+        match &self.key {
+            Some(key) => verifying_key(key),
+            None => Err(Failure::new("no key is named").hint("name it with `--key`")),
+        }
+    }
+}
+
+impl Place {
+    pub(super) fn of(args: &Args) -> Result<Self, Failure> {
+        let (log, key_file) = match (&args.log, &args.config) {
+            (Some(log), _) => (log.clone(), None),
+            (None, Some(config)) => configured(config)?,
+            (None, None) => {
+                let there = CONFIGURATIONS.iter().map(Path::new).find(|it| it.exists());
+                configured(there.ok_or_else(|| {
+                    Failure::new("no log is named, and no configuration is in its usual place")
+                        .hint("name the log with `--log DIR` or `--config broker.toml`")
+                })?)?
+            }
+        };
+        if !log.is_dir() {
+            return Err(Failure::new(format!(
+                "there is no log in `{}`",
+                log.display()
+            )));
+        }
+        Ok(Self {
+            log,
+            named: args.key.clone(),
+            key_file,
+        })
+    }
+
+    /// The key that verifies the log.
+    pub(super) fn key(&self) -> Result<VerifyingKey, Failure> {
+        match (&self.named, &self.key_file) {
+            (Some(named), _) => verifying_key(named),
+            (None, Some(file)) => Ok(signing_key(file)?.verifying_key()),
+            (None, None) => Err(Failure::new("the key of the log is not known").hint(
+                "name it with `--key`; `cofferdam audit key` prints it on the broker's side",
+            )),
+        }
+    }
+
+    /// The key that signs the log.
+    pub(super) fn signing_key(&self) -> Result<SigningKey, Failure> {
+        match &self.key_file {
+            Some(file) => signing_key(file),
+            None => Err(Failure::new("the private key of the log is not known")
+                .hint("name the configuration of the broker with `--config`")),
+        }
+    }
+}
+
+/// The key itself, or a file that holds one. Its private half serves too.
+fn verifying_key(text: &str) -> Result<VerifyingKey, Failure> {
+    if let Ok(key) = VerifyingKey::parse(text) {
+        return Ok(key);
+    }
+    let file = Path::new(text);
+    if !file.exists() {
+        return Err(
+            Failure::new("`--key` is neither a verifier key nor a file that is there")
+                .hint("a verifier key is NAME+ID+BASE64, as `cofferdam audit key` prints it"),
+        );
+    }
+    let text = input::key(file)?;
+    VerifyingKey::parse(text.reveal().trim()).or_else(|error| {
+        match SigningKey::parse(text.reveal().trim()) {
+            Ok(key) => Ok(key.verifying_key()),
+            Err(_) => Err(Failure::new(format!(
+                "`{}` holds no key: {error}",
+                file.display()
+            ))),
+        }
+    })
+}
+
+fn signing_key(file: &Path) -> Result<SigningKey, Failure> {
+    SigningKey::parse(input::key(file)?.reveal().trim())
+        .map_err(|error| Failure::new(format!("cannot use `{}`: {error}", file.display())))
+}
+
+/// What a broker's configuration says about the log.
+#[derive(serde::Deserialize)]
+struct Configured {
+    state: PathBuf,
+    audit_key: PathBuf,
+}
+
+fn configured(config: &Path) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+    let file = match config.is_dir() {
+        true => config.join("broker.toml"),
+        false => config.to_owned(),
+    };
+    let configured: Configured = toml::from_str(&input::text(&file)?).map_err(|error| {
+        Failure::new(format!(
+            "`{}` is no configuration of a broker: {}",
+            file.display(),
+            error.message()
+        ))
+    })?;
+    Ok((configured.state.join("audit"), Some(configured.audit_key)))
+}
