@@ -1,24 +1,19 @@
-//! A client of the Engine API over a unix socket: one connection a call, typed answers, a limit on
-//! every answer and on the time it may take.
+//! A client of the Engine API over a unix socket: typed calls, a limit on every answer and on the
+//! time it may take.
 
+use crate::pool::{AnswerBody, Call, Outgoing, Pool};
 use crate::wire::{
     Container, ContainerSummary, CreateAnswer, ErrorBody, Exec, ExecCreate, ExecStart, IdAnswer,
     Image, ImageSummary, Info, Version, WaitAnswer,
 };
 use crate::{API_VERSION, Error, stream};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 /// What stays as it is in a name that becomes one part of a path or query: a reference may hold
 /// `:`, `@` and `/`, and the engine's routes take them unescaped.
@@ -35,7 +30,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// A client of one engine. Cloning is cheap; each call opens its own connection.
 #[derive(Debug, Clone)]
 pub struct Client {
-    socket: PathBuf,
+    pool: Pool,
     timeout: Duration,
     limit: usize,
 }
@@ -54,7 +49,8 @@ impl Client {
     /// answer 16 MiB.
     pub fn unix(socket: impl Into<PathBuf>) -> Self {
         Self {
-            socket: socket.into(),
+            // A connection belongs to one runtime, and a client may be used from several.
+            pool: Pool::unix(socket, 0),
             timeout: Duration::from_secs(30),
             limit: 16 * 1024 * 1024,
         }
@@ -76,7 +72,7 @@ impl Client {
 
     /// The socket's path.
     pub fn socket(&self) -> &Path {
-        &self.socket
+        self.pool.socket()
     }
 
     /// Sends one request and returns the answer's head, whatever its status, with a body that is
@@ -89,28 +85,14 @@ impl Client {
         method: Method,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<Response<Incoming>, Error> {
-        let mut request = Request::builder().method(method).uri(path);
-        request = request.header(HOST, HeaderValue::from_static("docker"));
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let request = request.body(Full::new(body.unwrap_or_default()))?;
-        tokio::time::timeout(self.timeout, async {
-            let stream =
-                UnixStream::connect(&self.socket)
-                    .await
-                    .map_err(|source| Error::Connect {
-                        path: self.socket.clone(),
-                        source,
-                    })?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            // The connection ends by itself when the answer's body is read or dropped.
-            tokio::spawn(connection);
-            Ok(sender.send_request(request).await?)
-        })
-        .await
-        .map_err(|_| Error::Timeout(self.timeout))?
+    ) -> Result<Response<AnswerBody>, Error> {
+        let call = Call {
+            method,
+            target: path,
+            body: body.map_or(Outgoing::Empty, Outgoing::Json),
+            head_within: Some(self.timeout),
+        };
+        self.pool.send(call).await
     }
 
     /// Sends one request and reads the whole answer, whatever its status.
@@ -125,14 +107,7 @@ impl Client {
     ) -> Result<Response<Bytes>, Error> {
         tokio::time::timeout(self.timeout, async {
             let (head, body) = self.open(method, path, body).await?.into_parts();
-            let bytes = Limited::new(body, self.limit)
-                .collect()
-                .await
-                .map_err(|error| match error.downcast::<hyper::Error>() {
-                    Ok(error) => Error::Http(*error),
-                    Err(_) => Error::TooLarge(self.limit),
-                })?
-                .to_bytes();
+            let bytes = body.whole(self.limit).await?;
             Ok(Response::from_parts(head, bytes))
         })
         .await

@@ -7,6 +7,7 @@
 
 mod client;
 mod error;
+pub mod pool;
 pub mod stream;
 pub mod wire;
 
