@@ -69,7 +69,11 @@ pub struct Decision {
     pub who: Who,
     /// What was asked for, as the id of an action kind (`container.create`).
     pub action: String,
-    /// On what, as full ids or names.
+    /// Whose objects the request was about, as the broker calls the tenant that the token stands
+    /// for. What the broker made and could not take note of is found again by it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// On what, as full ids; as the name that the tenant gives it where it was yet to be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<String>,
     /// Which policies or which rule decided.
