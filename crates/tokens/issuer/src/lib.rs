@@ -23,11 +23,15 @@
 //! ```
 
 mod document;
+#[cfg(feature = "serve")]
+mod exchange;
 mod key;
 mod mint;
 #[cfg(feature = "serve")]
 mod serve;
 
+#[cfg(feature = "serve")]
+pub use exchange::ExchangeClient;
 pub use key::{KeyError, SigningKey};
 pub use mint::{Issuer, TokenBuilder};
 #[cfg(feature = "serve")]

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -18,18 +18,27 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::exchange::{self, ExchangeClient};
 use crate::key::SigningKey;
 use crate::mint::Issuer;
 
-/// How long a client may take to send a request's head.
+/// How long a client may take to send a request's head, and then its form.
 const HEAD: Duration = Duration::from_secs(5);
+/// Bytes that a form may have.
+const MAX_FORM: usize = 64 << 10;
 
-/// An issuer at `http://127.0.0.1:PORT` with its discovery documents and its JWK set. It ends when
-/// it is dropped.
+/// An issuer at `http://127.0.0.1:PORT` with its discovery documents, its JWK set, and token
+/// exchange for the services that it knows. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    issuer: Arc<Mutex<Issuer>>,
+    shared: Arc<Shared>,
     task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    issuer: Mutex<Issuer>,
+    clients: Mutex<Vec<ExchangeClient>>,
 }
 
 impl Server {
@@ -43,14 +52,22 @@ impl Server {
     pub async fn start(key: SigningKey) -> io::Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let issuer = Arc::new(Mutex::new(Issuer::new(url, key)));
-        let task = tokio::spawn(accept(listener, Arc::clone(&issuer)));
-        Ok(Server { issuer, task })
+        let shared = Arc::new(Shared {
+            issuer: Mutex::new(Issuer::new(url, key)),
+            clients: Mutex::default(),
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Server { shared, task })
+    }
+
+    /// Lets a service exchange its callers' tokens at `/token` (RFC 8693).
+    pub fn allow_exchange(&self, client: ExchangeClient) {
+        lock(&self.shared.clients).push(client);
     }
 
     /// The issuer, to mint with or to rotate its keys.
     pub fn issuer(&self) -> MutexGuard<'_, Issuer> {
-        lock(&self.issuer)
+        lock(&self.shared.issuer)
     }
 }
 
@@ -60,13 +77,13 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, issuer: Arc<Mutex<Issuer>>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let issuer = Arc::clone(&issuer);
+        let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let response = answer(&lock(&issuer), &request);
-                async { Ok::<_, Infallible>(response) }
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -79,26 +96,55 @@ async fn accept(listener: TcpListener, issuer: Arc<Mutex<Issuer>>) {
     }
 }
 
-fn answer(issuer: &Issuer, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let document = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/jwks") => issuer.jwks(),
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (status, document) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/jwks") => (200, lock(&shared.issuer).jwks()),
         (
             &Method::GET,
             "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server",
-        ) => issuer.metadata(),
-        _ => {
-            let mut response = Response::new(Full::default());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            return response;
-        }
+        ) => (200, lock(&shared.issuer).metadata()),
+        (&Method::POST, "/token") => match token(shared, request).await {
+            Some(answer) => answer,
+            None => return empty(StatusCode::BAD_REQUEST),
+        },
+        _ => return empty(StatusCode::NOT_FOUND),
     };
     let mut response = Response::new(Full::from(document.to_string()));
-    let json = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-fn lock(issuer: &Mutex<Issuer>) -> MutexGuard<'_, Issuer> {
-    // An issuer is whole after each of its methods, whoever panics.
-    issuer.lock().unwrap_or_else(PoisonError::into_inner)
+/// Answers a token request; nothing where its form does not come whole, in time and in bounds.
+async fn token(shared: &Shared, request: Request<Incoming>) -> Option<(u16, serde_json::Value)> {
+    let (head, body) = request.into_parts();
+    let form = tokio::time::timeout(HEAD, Limited::new(body, MAX_FORM).collect());
+    let form = form.await.ok()?.ok()?.to_bytes();
+    let authorization = head
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|it| it.to_str().ok());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Some(exchange::answer(
+        &lock(&shared.issuer),
+        &lock(&shared.clients),
+        authorization,
+        &form,
+        now.as_secs(),
+    ))
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Both are whole after each of their methods, whoever panics.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

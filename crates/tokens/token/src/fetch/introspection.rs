@@ -5,11 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::client::{Client, FetchError, check};
+use super::form;
 use crate::claims::Claims;
 use crate::introspect::{Introspect, IntrospectionFuture};
 use crate::json::{Document, Limits};
@@ -17,6 +14,7 @@ use crate::policy::{IssuerPolicy, PolicyError};
 use crate::rejection::{Part, Rejection};
 use crate::sender::Sender;
 use crate::verifier::Verified;
+use aws_lc_rs::digest;
 
 /// How long an answer is believed at most, in seconds: as long may a revoked token live on.
 const DEFAULT_LIFETIME: u64 = 30;
@@ -63,12 +61,10 @@ impl IntrospectionClient {
     ) -> Result<IntrospectionClient, IntrospectionError> {
         check(endpoint)?;
         policy.validate()?;
-        // RFC 6749 §2.3.1: both are form-encoded before they are joined.
-        let pair = format!("{}:{}", form_encode(id), form_encode(secret));
         Ok(IntrospectionClient {
             client,
             endpoint: endpoint.to_owned(),
-            authorization: format!("Basic {}", STANDARD.encode(pair)),
+            authorization: form::basic(id, secret),
             policy: std::sync::Arc::new(policy),
             lifetime: DEFAULT_LIFETIME,
             answers: Mutex::default(),
@@ -86,7 +82,7 @@ impl IntrospectionClient {
         if let Some(known) = self.remembered(token, now, sender) {
             return known;
         }
-        let form = format!("token={}&token_type_hint=access_token", form_encode(token));
+        let form = format!("token={}&token_type_hint=access_token", form::encode(token));
         let answer = self
             .client
             .post_form(&self.endpoint, &self.authorization, form)
@@ -188,17 +184,4 @@ impl fmt::Debug for IntrospectionClient {
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
-}
-
-/// `application/x-www-form-urlencoded`, with every byte that could mean something encoded.
-fn form_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
