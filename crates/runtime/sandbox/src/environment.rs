@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use crate::Error;
-use crate::report::{Measure, Report};
+use crate::report::{Measure, Report, count};
 
 /// What stays. Nothing here names a program, a library or a proxy, and nothing is a secret.
 const KEPT: &[&str] = &[
@@ -66,10 +66,13 @@ pub(crate) fn report(report: &mut Report) {
     let others = others().count();
     let measure = Measure::Environment;
     match others {
-        0 => report.held(measure, format!("{} variables kept", kept().count())),
+        0 => report.held(
+            measure,
+            format!("{} kept", count(kept().count(), "variable")),
+        ),
         others => report.not_held(
             measure,
-            format!("{others} variables beyond the needed ones"),
+            format!("{} beyond the needed ones", count(others, "variable")),
         ),
     }
 }

@@ -8,7 +8,7 @@ use landlock::{
     Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, Scope, make_bitflags,
 };
 
-use crate::report::{Measure, Report};
+use crate::report::{Measure, Report, count};
 use crate::{Confinement, Error, Role};
 
 /// The newest version these rules were tried with (Linux 6.15). What later ones add is not asked
@@ -132,8 +132,8 @@ fn say(version: Result<i32, &str>, confinement: &Confinement, report: &mut Repor
             Measure::Files,
             format!(
                 "Landlock ABI {version}, reads {}, writes {}",
-                paths(read.len()),
-                paths(write.len())
+                count(read.len(), "path"),
+                count(write.len(), "path")
             ),
         ),
         Ok(version) => report.not_held(
@@ -152,13 +152,6 @@ fn say(version: Result<i32, &str>, confinement: &Confinement, report: &mut Repor
             format!("Landlock ABI {version} does not judge abstract sockets; Linux 6.12 does"),
         ),
         Err(why) => report.not_held(Measure::Processes, why),
-    }
-}
-
-fn paths(number: usize) -> String {
-    match number {
-        1 => "1 path".to_owned(),
-        number => format!("{number} paths"),
     }
 }
 

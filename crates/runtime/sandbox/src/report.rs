@@ -109,6 +109,12 @@ impl fmt::Display for Report {
     }
 }
 
+/// `1 path`, `2 paths`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
