@@ -1,0 +1,216 @@
+//! The issuers' public keys: from files that are read again when they change, or fetched.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use cofferdam_token::fetch::{Client, FetchError, KeyFetcher, KeySource};
+use cofferdam_token::settings::{IssuerSettings, KeyFileError};
+use cofferdam_token::{IssuerPolicy, JwkSet, KeyStore};
+
+use crate::config::ConfigError;
+
+/// Bytes that a file of keys may have.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Why keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file cannot be read.
+    #[error("the keys in `{}` cannot be read: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file holds no keys.
+    #[error("the keys in `{}` cannot be used: {error}", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyFileError,
+    },
+    /// Nothing can be fetched.
+    #[error("the keys of `{issuer}` cannot be fetched: {error}")]
+    Fetch {
+        /// The issuer.
+        issuer: String,
+        /// Why.
+        error: FetchError,
+    },
+}
+
+/// The keys of every issuer, in the order of the configuration.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    stores: Vec<Arc<KeyStore>>,
+    files: Vec<KeyFile>,
+    fetchers: Vec<Arc<KeyFetcher>>,
+}
+
+#[derive(Debug)]
+struct KeyFile {
+    path: PathBuf,
+    store: Arc<KeyStore>,
+    /// What the file was like when it was read.
+    stamp: Mutex<Option<Stamp>>,
+}
+
+type Stamp = (SystemTime, u64);
+
+impl Keys {
+    /// Reads the files, and starts to fetch the rest. An issuer that cannot be reached now is asked
+    /// again in the background; until then its tokens are refused with 503.
+    pub(crate) async fn load(issuers: &[IssuerSettings]) -> Result<Keys, KeysError> {
+        let mut keys = Keys {
+            stores: Vec::new(),
+            files: Vec::new(),
+            fetchers: Vec::new(),
+        };
+        let mut client = None;
+        for settings in issuers {
+            let store = match &settings.keys {
+                Some(path) => keys.file(path)?,
+                None => {
+                    let fail = |error| KeysError::Fetch {
+                        issuer: settings.issuer.clone(),
+                        error,
+                    };
+                    let client = match &client {
+                        Some(client) => Client::clone(client),
+                        None => client.insert(Client::new().map_err(fail)?).clone(),
+                    };
+                    let fetcher = fetch(settings, client).await.map_err(fail)?;
+                    let store = fetcher.store();
+                    keys.fetchers.push(fetcher);
+                    store
+                }
+            };
+            keys.stores.push(store);
+        }
+        Ok(keys)
+    }
+
+    fn file(&mut self, path: &Path) -> Result<Arc<KeyStore>, KeysError> {
+        let stamp = stamp(path);
+        let store = Arc::new(KeyStore::new(read(path)?));
+        self.files.push(KeyFile {
+            path: path.to_owned(),
+            store: Arc::clone(&store),
+            stamp: Mutex::new(stamp),
+        });
+        Ok(store)
+    }
+
+    /// The policies of the issuers, which were those given to [`Keys::load`].
+    pub(crate) fn policies(
+        &self,
+        issuers: &[IssuerSettings],
+    ) -> Result<Vec<IssuerPolicy>, ConfigError> {
+        let pairs = issuers.iter().zip(&self.stores);
+        pairs
+            .map(|(settings, store)| Ok(settings.policy(Arc::clone(store))?))
+            .collect()
+    }
+
+    /// Who can fetch keys again.
+    pub(crate) fn fetchers(&self) -> &[Arc<KeyFetcher>] {
+        &self.fetchers
+    }
+
+    /// Reads the files that have changed. One that cannot be used leaves the old keys in place.
+    pub(crate) fn read_changed(&self) {
+        for file in &self.files {
+            let now = stamp(&file.path);
+            let mut stamp = file.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+            if now == *stamp || now.is_none() {
+                continue;
+            }
+            *stamp = now;
+            match read(&file.path) {
+                Ok(keys) => {
+                    file.store.replace(keys);
+                    tracing::info!(file = %file.path.display(), "the issuer's keys were read again");
+                }
+                Err(error) => tracing::warn!(%error, "the former keys of the issuer stay in place"),
+            }
+        }
+    }
+}
+
+async fn fetch(settings: &IssuerSettings, client: Client) -> Result<Arc<KeyFetcher>, FetchError> {
+    let source = match &settings.jwks_uri {
+        Some(url) => KeySource::Url(url.clone()),
+        None => KeySource::Discovery,
+    };
+    let builder = KeyFetcher::builder(&settings.issuer, source);
+    match builder.clone().start(client.clone()).await {
+        Ok(fetcher) => Ok(fetcher),
+        // This does not pass by itself.
+        Err(error @ FetchError::Url(_)) => Err(error),
+        Err(error) => {
+            tracing::warn!(issuer = settings.issuer, %error, "tokens of this issuer are refused until its keys are there");
+            builder.start_unloaded(client)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<JwkSet, KeysError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path);
+    // One byte more than a set may have makes it no set.
+    file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .and_then(|read| match read as u64 > MAX_FILE {
+            true => Err(std::io::Error::other("it has more than 1 MiB")),
+            false => Ok(()),
+        })
+        .map_err(|error| KeysError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+    IssuerSettings::parse_keys(&bytes).map_err(|error| KeysError::Content {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"KID",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    #[tokio::test]
+    async fn a_changed_file_is_read_again_and_a_broken_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        write(&KEY.replace("KID", "one"));
+        let settings = serde_json::json!({
+            "issuer": "https://i.example", "audience": "https://a", "keys": path,
+        });
+        let settings = [serde_json::from_value::<IssuerSettings>(settings).unwrap()];
+        let keys = Keys::load(&settings).await.unwrap();
+        let has = |kid: &str| keys.stores[0].keys().unwrap().has_kid(kid);
+        assert!(has("one"));
+        write("{\"keys\":[]}");
+        keys.read_changed();
+        assert!(has("one"));
+        write(&KEY.replace("KID", "other"));
+        keys.read_changed();
+        assert!(has("other") && !has("one"));
+        std::fs::remove_file(&path).unwrap();
+        keys.read_changed();
+        assert!(has("other"));
+        assert!(Keys::load(&settings).await.is_err());
+    }
+}

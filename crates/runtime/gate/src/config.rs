@@ -1,0 +1,533 @@
+//! `gate.toml`: what the operator of a gate writes.
+
+mod text;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cofferdam_token::settings::{IssuerSettings, SettingsError};
+use cofferdam_token::{KeyStore, PolicyError, Verifier};
+use serde::Deserialize;
+
+/// Bytes that a configuration file may have.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The configuration of a gate. Unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateConfig {
+    /// Where the Docker Engine API is served; port 0 picks one.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+    /// Where the REST API is served; port 0 picks one.
+    #[serde(default)]
+    pub listen_rest: Option<SocketAddr>,
+    /// How both are encrypted.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+    /// Allows another address than one of this machine without TLS, for a proxy in front that does
+    /// it. Tokens pass in the clear then.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// The broker's socket.
+    pub broker: PathBuf,
+    /// The URL by which clients know the REST API: challenges lead from it to the metadata that
+    /// says where a token is to be had (RFC 9728).
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// How much may be asked at once.
+    #[serde(default)]
+    pub limits: LimitSettings,
+    /// Whose tokens are accepted.
+    #[serde(default, rename = "issuer")]
+    pub issuers: Vec<IssuerSettings>,
+    /// The user to become, a name or a number.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The group to become; the user's own where there is none.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// What happens where the process cannot be confined.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+    /// The file that it was read from, for a reload.
+    #[serde(skip)]
+    source: Option<PathBuf>,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificate chain in PEM, the server's own first.
+    pub cert: PathBuf,
+    /// The private key in PEM.
+    pub key: PathBuf,
+    /// The authorities of client certificates in PEM. Without it no client is asked for one.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client must have a certificate, where `client_ca` is there.
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether clients need a certificate. With either, a token that is bound to one (RFC 8705) is
+/// accepted from whoever has that certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientCertificates {
+    /// A client may show one.
+    Optional,
+    /// A client that shows none is not talked to.
+    #[default]
+    Required,
+}
+
+/// What happens where the process cannot be confined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// It does not start.
+    #[default]
+    Required,
+    /// It starts, and says what does not hold.
+    BestEffort,
+}
+
+/// `[limits]`. What is counted per principal is counted per issuer and subject.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSettings {
+    /// Requests that one principal may make in a second, on average.
+    pub requests_per_second: u32,
+    /// Requests that one principal may make at once after a pause.
+    pub burst: u32,
+    /// Requests of one principal that may be under way.
+    pub concurrent: u32,
+    /// Streams of one principal that may be open: logs that are followed, attached terminals,
+    /// events, waiting, copies, pulls.
+    pub streams: u32,
+    /// Connections, all together.
+    pub connections: usize,
+    /// Connections of one address, or of one IPv6 network of 64 bits.
+    pub connections_per_peer: usize,
+    /// Bytes of an uploaded archive.
+    #[serde(deserialize_with = "text::size")]
+    pub archive: u64,
+    /// How long the rest of a request's head may take after its first byte, and a TLS handshake.
+    #[serde(deserialize_with = "text::duration")]
+    pub head: Duration,
+    /// How long a JSON body may take as a whole, and each part of an archive.
+    #[serde(deserialize_with = "text::duration")]
+    pub body: Duration,
+    /// How long a connection is kept while nothing is asked on it.
+    #[serde(deserialize_with = "text::duration")]
+    pub idle: Duration,
+    /// How long a client may leave a short answer unread.
+    #[serde(deserialize_with = "text::duration")]
+    pub unread: Duration,
+    /// How long streams may go on after the gate was told to stop.
+    #[serde(deserialize_with = "text::duration")]
+    pub stop: Duration,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 200,
+            burst: 400,
+            concurrent: 64,
+            streams: 128,
+            connections: 4096,
+            connections_per_peer: 1024,
+            archive: 1 << 30,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            unread: Duration::from_secs(60),
+            stop: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What is wrong with a configuration. `Display` begins with the file, and its line where there is
+/// one.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no configuration.
+    #[error("{}:{line}: {message}", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Nothing to listen on.
+    #[error("there is nothing to serve: set `listen` for the Docker API, or `listen_rest`")]
+    NothingToServe,
+    /// An address of the network without TLS.
+    #[error(
+        "`{0}` is not an address of this machine, and tokens would pass in the clear: add `[tls]`, or set `plain_http = true` where a proxy in front does TLS"
+    )]
+    PlainHttp(SocketAddr),
+    /// A limit that lets nothing through.
+    #[error("`limits.{0}` is 0, which lets nothing through")]
+    NoLimit(&'static str),
+    /// An issuer without keys, or with more than one place of them.
+    #[error("issuer `{0}` needs one of `keys`, `jwks_uri` and `discover = true`")]
+    Keys(String),
+    /// The settings of an issuer do not fit together.
+    #[error(transparent)]
+    Issuer(#[from] SettingsError),
+    /// The issuers would let through what they must not.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// No URL.
+    #[error("`public_url` is `{0}`, which is no http or https URL without query and fragment")]
+    PublicUrl(String),
+    /// `client_certificates` without `client_ca`.
+    #[error("`tls.client_certificates` needs `tls.client_ca`: whose certificates are accepted")]
+    ClientCa,
+}
+
+impl GateConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        };
+        let text = text::read(path, MAX_FILE).map_err(fail)?;
+        let mut config = Self::parse(&text, path)?;
+        config.source = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// Reads the text of a file; `path` is for messages alone.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            line: text::line(text, error.span()),
+            message: error.message().trim_end().replace('\n', ", "),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the form alone does not say. [`GateConfig::parse`] has done it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let addresses: Vec<SocketAddr> = self.listen.into_iter().chain(self.listen_rest).collect();
+        if addresses.is_empty() {
+            return Err(ConfigError::NothingToServe);
+        }
+        let open = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
+        if let Some(address) = addresses.iter().find(open)
+            && self.tls.is_none()
+            && !self.plain_http
+        {
+            return Err(ConfigError::PlainHttp(*address));
+        }
+        if let Some(tls) = &self.tls
+            && tls.client_ca.is_none()
+            && tls.client_certificates == ClientCertificates::Optional
+        {
+            return Err(ConfigError::ClientCa);
+        }
+        if let Some(url) = &self.public_url {
+            let parsed = url.parse::<hyper::Uri>().ok();
+            let is_url = parsed.is_some_and(|url| {
+                matches!(url.scheme_str(), Some("http" | "https"))
+                    && url.authority().is_some()
+                    && url.query().is_none()
+            });
+            if !is_url || url.contains('#') {
+                return Err(ConfigError::PublicUrl(url.clone()));
+            }
+        }
+        self.limits.check()?;
+        let mut policies = Vec::new();
+        for issuer in &self.issuers {
+            let places = [
+                issuer.keys.is_some(),
+                issuer.jwks_uri.is_some(),
+                issuer.discover,
+            ];
+            if places.into_iter().filter(|place| *place).count() != 1 {
+                return Err(ConfigError::Keys(issuer.issuer.clone()));
+            }
+            policies.push(issuer.policy(KeyStore::empty())?);
+        }
+        Verifier::new(policies)?;
+        Ok(())
+    }
+
+    /// What weakens this configuration, a sentence each: for `config check`.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = self
+            .issuers
+            .iter()
+            .flat_map(IssuerSettings::warnings)
+            .collect();
+        if self.plain_http && self.tls.is_none() {
+            warnings.push(
+                "`plain_http` lets tokens pass in the clear between the proxy and the gate: whoever reads along can use them"
+                    .to_owned(),
+            );
+        }
+        if self.sandbox == Sandbox::BestEffort {
+            warnings.push(
+                "`sandbox = \"best-effort\"` starts the gate even where it cannot be confined"
+                    .to_owned(),
+            );
+        }
+        if self.user.is_none() {
+            warnings.push(
+                "no `user` is set: the gate runs as whoever starts it, which must not be the broker's user nor root"
+                    .to_owned(),
+            );
+        }
+        for issuer in self.issuers.iter().filter(|issuer| issuer.keys.is_none()) {
+            warnings.push(format!(
+                "the gate fetches the keys of `{}` itself, so it may open connections; `cofferdam keys sync` and `keys` spare it that",
+                issuer.issuer
+            ));
+        }
+        warnings
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn source(&self) -> Option<&Path> {
+        self.source.as_deref()
+    }
+
+    /// The directories and files that the gate reads while it runs: the configuration, certificates
+    /// and keys are read again on a reload, and a file may have been replaced by then, so it is
+    /// their directories. For the sandbox.
+    #[must_use]
+    pub fn readable(&self) -> Vec<PathBuf> {
+        let tls = self.tls.iter().flat_map(|tls| {
+            [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]
+                .into_iter()
+                .flatten()
+        });
+        let keys = self
+            .issuers
+            .iter()
+            .filter_map(|issuer| issuer.keys.as_ref());
+        let files = tls.chain(keys).chain(&self.source);
+        let mut directories: Vec<PathBuf> = files
+            .map(|file| match file.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+                _ => PathBuf::from("."),
+            })
+            .collect();
+        directories.sort();
+        directories.dedup();
+        directories
+    }
+
+    /// The TCP ports to which the gate opens connections: those of issuers whose keys it fetches.
+    /// An issuer that is found by discovery may name another host, whose port is taken for 443. For
+    /// the sandbox.
+    #[must_use]
+    pub fn connects_to(&self) -> Vec<u16> {
+        let fetching = self.issuers.iter().filter(|issuer| issuer.keys.is_none());
+        let mut ports: Vec<u16> = fetching
+            .flat_map(|issuer| {
+                let url = issuer.jwks_uri.as_deref().unwrap_or(&issuer.issuer);
+                let named = url.parse::<hyper::Uri>().ok();
+                let default = if url.starts_with("http://") { 80 } else { 443 };
+                let port = named.and_then(|url| url.port_u16()).unwrap_or(default);
+                [Some(port), issuer.discover.then_some(443)]
+            })
+            .flatten()
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// The URL of the resource's metadata (RFC 9728 §3.1), which inserts before the path.
+    #[must_use]
+    pub fn resource_metadata(&self) -> Option<String> {
+        let url = self.public_url.as_deref()?.parse::<hyper::Uri>().ok()?;
+        let path = url.path().trim_end_matches('/');
+        Some(format!(
+            "{}://{}/.well-known/oauth-protected-resource{path}",
+            url.scheme_str()?,
+            url.authority()?
+        ))
+    }
+}
+
+impl LimitSettings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let counts = [
+            ("requests_per_second", u64::from(self.requests_per_second)),
+            ("burst", u64::from(self.burst)),
+            ("concurrent", u64::from(self.concurrent)),
+            ("streams", u64::from(self.streams)),
+            ("connections", self.connections as u64),
+            ("connections_per_peer", self.connections_per_peer as u64),
+            ("archive", self.archive),
+        ];
+        let times = [
+            ("head", self.head),
+            ("body", self.body),
+            ("idle", self.idle),
+            ("unread", self.unread),
+        ];
+        let times = times.map(|(name, time)| (name, u64::from(!time.is_zero())));
+        match counts
+            .into_iter()
+            .chain(times)
+            .find(|(_, value)| *value == 0)
+        {
+            Some((name, _)) => Err(ConfigError::NoLimit(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = r#"
+listen = "127.0.0.1:0"
+broker = "/run/cofferdam/broker.sock"
+
+[[issuer]]
+issuer = "https://idp.example"
+audience = "https://containers.example"
+keys = "/etc/cofferdam/keys/idp.json"
+"#;
+
+    fn parse(text: &str) -> Result<GateConfig, String> {
+        GateConfig::parse(text, Path::new("gate.toml")).map_err(|error| error.to_string())
+    }
+
+    fn change(from: &str, to: &str) -> Result<GateConfig, String> {
+        assert!(LEAST.contains(from));
+        parse(&LEAST.replace(from, to))
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (line, from, to) in [
+            (2, "127.0.0.1:0", "nowhere"),
+            (3, "broker =", "brokers ="),
+            (6, "issuer = \"", "issure = \""),
+            (7, "\"https://containers.example\"", "5"),
+        ] {
+            let error = change(from, to).unwrap_err();
+            let told = error.strip_prefix("gate.toml:").unwrap_or_default();
+            let told = told.split(':').next().unwrap_or_default();
+            // A missing key is told at the table that misses it.
+            assert!(told.parse::<usize>().unwrap() <= line, "{error}");
+        }
+        let error = change("127.0.0.1:0", "nowhere").unwrap_err();
+        assert!(error.starts_with("gate.toml:2: "), "{error}");
+        let error = parse(&format!("unknown = 1\n{LEAST}")).unwrap_err();
+        assert!(
+            error.starts_with("gate.toml:1: unknown field `unknown`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn tokens_do_not_pass_the_network_in_the_clear() {
+        let refused = change("127.0.0.1:0", "0.0.0.0:2375").unwrap_err();
+        assert!(refused.contains("add `[tls]`"), "{refused}");
+        let allowed = change(
+            "listen = \"127.0.0.1:0\"",
+            "listen = \"0.0.0.0:2375\"\nplain_http = true",
+        );
+        let warnings = allowed.unwrap().warnings();
+        assert!(warnings.iter().any(|it| it.contains("in the clear")));
+        assert!(change("127.0.0.1:0", "[::1]:0").is_ok());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for (from, to, word) in [
+            ("listen = \"127.0.0.1:0\"", "", "nothing to serve"),
+            (
+                "keys = \"/etc/cofferdam/keys/idp.json\"",
+                "",
+                "needs one of",
+            ),
+            (
+                "audience = \"https://containers.example\"",
+                "audience = \"\"",
+                "audience",
+            ),
+            ("broker =", "public_url = \"x\"\nbroker =", "public_url"),
+        ] {
+            let error = change(from, to).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        let limits = |text: &str| parse(&format!("{LEAST}\n[limits]\n{text}"));
+        assert!(
+            limits("streams = 0")
+                .unwrap_err()
+                .contains("limits.streams")
+        );
+        assert!(limits("body = \"0s\"").unwrap_err().contains("limits.body"));
+        assert!(
+            limits("body = \"ten\"")
+                .unwrap_err()
+                .starts_with("gate.toml:11: ")
+        );
+        let good = limits("body = \"500ms\"\narchive = \"64MiB\"").unwrap();
+        assert_eq!(good.limits.body, Duration::from_millis(500));
+        assert_eq!(good.limits.archive, 64 << 20);
+    }
+
+    #[test]
+    fn the_sandbox_learns_what_is_read_and_where_keys_come_from() {
+        let config = parse(LEAST).unwrap();
+        assert_eq!(config.readable(), [PathBuf::from("/etc/cofferdam/keys")]);
+        assert!(config.connects_to().is_empty());
+        let fetching = change(
+            "keys = \"/etc/cofferdam/keys/idp.json\"",
+            "jwks_uri = \"https://idp.example:8443/jwks\"",
+        );
+        assert_eq!(fetching.unwrap().connects_to(), [8443]);
+        let found = change("keys = \"/etc/cofferdam/keys/idp.json\"", "discover = true");
+        assert_eq!(found.unwrap().connects_to(), [443]);
+    }
+
+    #[test]
+    fn metadata_stands_before_the_path() {
+        let url = |url: &str| {
+            let text = format!("public_url = \"{url}\"\n{LEAST}");
+            parse(&text).unwrap().resource_metadata().unwrap()
+        };
+        let known = "https://c.example/.well-known/oauth-protected-resource";
+        assert_eq!(url("https://c.example"), known);
+        assert_eq!(url("https://c.example/gate/"), format!("{known}/gate"));
+    }
+}

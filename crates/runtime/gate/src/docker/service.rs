@@ -1,0 +1,276 @@
+//! One request of the Docker dialect, from its head to its answer.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use cofferdam_action::action::Action;
+use cofferdam_action::docker;
+use cofferdam_action::refusal::quote;
+use cofferdam_action::request::{BodyKind, Head};
+use cofferdam_action::wire::{Ask, Call, RawToken};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, Version};
+
+use crate::broker::{Reply, ReplyBody, Success, is_stream};
+use crate::caller::Presented;
+use crate::gate::{Gate, Live};
+use crate::limits::{Permit, Slot};
+use crate::refusal::{HttpError, Refused};
+
+use super::body::{Answer, Archive, whole};
+use super::server::Certificate;
+use super::tap::{self, Follows};
+use super::{answer, hijack};
+
+/// Headers that a request may have; hyper refuses more with 431.
+const MAX_HEADERS: usize = 100;
+
+/// One connection with a client.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) gate: Arc<Gate>,
+    pub(super) peer: SocketAddr,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) head: tap::Head,
+    /// Held for as long as the connection is open, its streams included.
+    pub(super) _slot: Slot,
+}
+
+/// Answers a request, whatever it is.
+pub(super) async fn serve(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let upgrades = request.headers().contains_key(UPGRADE);
+    let follows = match request.body().size_hint().exact() {
+        Some(length) if !upgrades => Follows::Body(length),
+        _ => Follows::Rest,
+    };
+    let live = connection.gate.live();
+    let raw = connection.head.take(follows).unwrap_or_default();
+    let mut told = Told::default();
+    let mut response = match judge(&connection, &live, request, &raw, &mut told).await {
+        Ok(response) => response,
+        Err(refused) => {
+            told.log(&connection, &refused);
+            let metadata = live.resource_metadata.as_deref();
+            let body = |bytes| Answer::whole(bytes, connection.head.clone(), None);
+            answer::refused(&refused, told.request.as_deref(), metadata, body)
+        }
+    };
+    if follows == Follows::Rest && response.status() != hyper::StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
+}
+
+/// What is told about a request that is refused.
+#[derive(Debug, Default)]
+struct Told {
+    /// The id that the broker gave it.
+    request: Option<String>,
+    /// Method and path.
+    route: String,
+    /// The issuer of a token that is valid.
+    issuer: Option<String>,
+}
+
+impl Told {
+    /// One line, with nothing of the token and nothing personal.
+    fn log(&self, connection: &Connection, refused: &Refused) {
+        tracing::info!(
+            peer = %connection.peer.ip(),
+            route = self.route,
+            issuer = self.issuer,
+            request = self.request,
+            status = refused.status(),
+            reason = refused.id(),
+            "refused"
+        );
+    }
+}
+
+async fn judge(
+    connection: &Arc<Connection>,
+    live: &Live,
+    mut request: Request<Incoming>,
+    raw: &Bytes,
+    told: &mut Told,
+) -> Result<Response<Answer>, Refused> {
+    let (method, target, headers) = read_head(&request, raw).map_err(Refused::Http)?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    told.route = route(method, path);
+
+    // Who is it?
+    let gate = &connection.gate;
+    let now = SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |time| time.as_secs());
+    let presented = Presented {
+        headers: &headers,
+        query,
+        peer: connection.peer.ip(),
+        certificate: connection.certificate.as_ref().map(Certificate::der),
+    };
+    let authenticated = live
+        .authenticator
+        .authenticate(&presented, &gate.throttle, now);
+    let (caller, token) = authenticated.await?;
+    told.issuer = Some(caller.issuer().to_owned());
+    let ask = |ask| Call {
+        token: RawToken::new(token),
+        certificate: connection.certificate.as_ref().map(Certificate::thumbprint),
+        ask,
+    };
+
+    // May it ask now?
+    let limits = &live.config.limits;
+    let subject = caller.subject().or(caller.client_id()).unwrap_or_default();
+    let key = gate.limiter.key(caller.issuer(), subject);
+    let permit = gate.limiter.admit(key, limits, Instant::now())?;
+
+    // Which action is it?
+    let head = Head {
+        method,
+        target,
+        headers: &headers,
+    };
+    let upgrade = request
+        .headers()
+        .contains_key(UPGRADE)
+        .then(|| hyper::upgrade::on(&mut request));
+    let body = request.into_body();
+    let read = async {
+        let routed = docker::route(head)?;
+        match routed.body() {
+            BodyKind::Archive => {
+                let archive = Archive::begin(body, limits.archive, limits.body).await?;
+                Ok((routed.action(archive.start())?, Some(archive)))
+            }
+            _ => Ok((routed.action(&whole(body, limits.body).await?)?, None)),
+        }
+    };
+    let (action, archive) = match read.await {
+        Ok(read) => read,
+        Err(Refused::Rule(refusal)) => {
+            let report = ask(Ask::Refused {
+                route: told.route.clone(),
+                refusal: refusal.clone(),
+            });
+            match gate.broker.report(&report).await {
+                Ok(request) => told.request = Some(request),
+                Err(error) => tracing::warn!(%error, "a refused request is not in the audit log"),
+            }
+            return Err(Refused::Rule(refusal));
+        }
+        Err(refused) => return Err(refused),
+    };
+
+    // Ask the broker.
+    let streams = is_stream(&action);
+    let hijacks = matches!(
+        action,
+        Action::ContainerAttach(_) | Action::ExecStart { detach: false, .. }
+    );
+    let permit = match streams {
+        true => permit.into_stream(limits)?,
+        false => permit,
+    };
+    if streams {
+        connection.head.be_patient();
+    }
+    let call = ask(Ask::Act(Box::new(action)));
+    let (upgrade, reply) = match (archive, upgrade.filter(|_| hijacks)) {
+        (Some(archive), _) => {
+            let upload = async |writer: &mut _| archive.send(writer).await;
+            (None, gate.broker.call_with_upload(&call, upload).await?)
+        }
+        (None, Some(upgrade)) => (Some(upgrade), gate.broker.call_for_streams(&call).await?),
+        (None, None) => (None, gate.broker.call(&call).await?),
+    };
+    let Reply { request, result } = reply;
+    match result {
+        Ok(success) => Ok(respond(connection, &request, success, upgrade, permit)),
+        Err(refused) => {
+            told.request = Some(request);
+            Err(Refused::Broker(Box::new(refused)))
+        }
+    }
+}
+
+fn respond(
+    connection: &Arc<Connection>,
+    request: &str,
+    success: Success,
+    upgrade: Option<OnUpgrade>,
+    permit: Permit,
+) -> Response<Answer> {
+    let head = connection.head.clone();
+    let Success { done, body } = success;
+    match (body, upgrade) {
+        (ReplyBody::Streams(download, writer), Some(upgrade)) => {
+            let streams = hijack::run(upgrade, download, writer);
+            let held = (permit, Arc::clone(connection));
+            connection.gate.spawn(async move {
+                streams.await;
+                drop(held);
+            });
+            answer::upgraded(&done, request, Answer::whole(Bytes::new(), head, None))
+        }
+        (ReplyBody::Streams(download, _) | ReplyBody::Download(download), _) => {
+            answer::done(&done, request, Answer::download(download, head, permit))
+        }
+        (ReplyBody::Whole(bytes), _) => {
+            answer::done(&done, request, Answer::whole(bytes, head, Some(permit)))
+        }
+    }
+}
+
+/// What is read of a head: method, target, and headers.
+type Read<'r> = (&'r str, &'r str, Vec<(&'r str, &'r [u8])>);
+
+/// Reads the head from its bytes, and compares it with what hyper made of them.
+fn read_head<'r>(request: &Request<Incoming>, raw: &'r Bytes) -> Result<Read<'r>, HttpError> {
+    if request.version() != Version::HTTP_11 {
+        return Err(HttpError::Version);
+    }
+    let mut memory = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Request::new(&mut memory);
+    let whole =
+        matches!(head.parse(raw), Ok(httparse::Status::Complete(length)) if length == raw.len());
+    let (Some(method), Some(target), true) = (head.method, head.path, whole) else {
+        return Err(HttpError::Head);
+    };
+    if method != request.method().as_str() {
+        return Err(HttpError::Head);
+    }
+    let headers: Vec<(&str, &[u8])> = head
+        .headers
+        .iter()
+        .map(|header| (header.name, header.value))
+        .collect();
+    match headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
+        true => Ok((method, target, headers)),
+        false => Err(HttpError::Host),
+    }
+}
+
+/// Method and path for the logs, cut to 256 bytes and freed of what could steer a terminal.
+fn route(method: &str, path: &str) -> String {
+    const MOST: usize = 256;
+    let quoted = quote(&format!("{method} {path}"));
+    let mut route = quoted.trim_matches('`').to_owned();
+    while route.len() > MOST {
+        route.pop();
+    }
+    route
+}

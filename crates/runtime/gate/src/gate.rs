@@ -1,0 +1,301 @@
+//! A running gate: what its listeners share, how it starts, reloads and stops.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use cofferdam_token::throttle::Throttle;
+use rustls::ServerConfig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::Broker;
+use crate::caller::{Authenticator, Keys, KeysError};
+use crate::config::{ConfigError, GateConfig};
+use crate::docker;
+use crate::limits::{Connections, Limiter};
+use crate::tls::{self, TlsError};
+
+/// How often files of keys are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+/// Bad tokens that one address may send at once, and in a second from then on.
+const GUESSES: (u32, u32) = (20, 5);
+
+/// Why a gate does not start, or does not take a new configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// There are no keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address cannot be listened on.
+    #[error("`{address}` cannot be listened on: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The system refuses what every process needs.
+    #[error("the system refuses: {0}")]
+    System(io::Error),
+}
+
+/// What a running gate is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Read the configuration, the certificates and the keys again. Whatever is wrong with them,
+    /// the former ones stay in place. Addresses, the broker's socket, the user and the sandbox are
+    /// those of the start.
+    Reload,
+    /// Accept nothing more, answer what was asked, break off what goes on for longer than
+    /// [`LimitSettings::stop`](crate::config::LimitSettings::stop), and end.
+    Stop,
+}
+
+/// Where a gate listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The Docker Engine API.
+    pub docker: Option<SocketAddr>,
+    /// The REST API.
+    pub rest: Option<SocketAddr>,
+}
+
+/// A gate whose addresses are bound, and that serves nothing yet: between [`bind`] and
+/// [`Bound::serve`] the process confines itself.
+#[derive(Debug)]
+pub struct Bound {
+    config: GateConfig,
+    docker: Option<TcpListener>,
+    rest: Option<TcpListener>,
+}
+
+/// Binds the addresses of a configuration. Starts no thread and reads no file.
+///
+/// # Errors
+/// [`GateError`].
+pub fn bind(config: GateConfig) -> Result<Bound, GateError> {
+    config.check()?;
+    let listen = |address: Option<SocketAddr>| {
+        address
+            .map(|address| {
+                TcpListener::bind(address).map_err(|error| GateError::Listen { address, error })
+            })
+            .transpose()
+    };
+    let docker = listen(config.listen)?;
+    let rest = listen(config.listen_rest)?;
+    Ok(Bound {
+        config,
+        docker,
+        rest,
+    })
+}
+
+/// Serves until the process is told to stop: SIGTERM and SIGINT stop it, SIGHUP reloads. `ready` is
+/// called when the gate answers.
+///
+/// # Errors
+/// [`GateError`] where it does not start.
+pub async fn run(bound: Bound, ready: impl FnOnce(Addresses)) -> Result<(), GateError> {
+    let (tell, told) = mpsc::channel(4);
+    for (kind, control) in [
+        (SignalKind::terminate(), Control::Stop),
+        (SignalKind::interrupt(), Control::Stop),
+        (SignalKind::hangup(), Control::Reload),
+    ] {
+        let mut signals = signal(kind).map_err(GateError::System)?;
+        let tell = tell.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() && tell.send(control).await.is_ok() {}
+        });
+    }
+    bound.serve(told, ready).await
+}
+
+impl Bound {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// [`GateError::System`] where the system does not say.
+    pub fn addresses(&self) -> Result<Addresses, GateError> {
+        let address = |listener: &Option<TcpListener>| {
+            let listener = listener.as_ref().map(TcpListener::local_addr);
+            listener.transpose().map_err(GateError::System)
+        };
+        Ok(Addresses {
+            docker: address(&self.docker)?,
+            rest: address(&self.rest)?,
+        })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &GateConfig {
+        &self.config
+    }
+
+    /// The descriptors that must stay open when the process confines itself.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let listeners = self.docker.iter().chain(&self.rest);
+        listeners.map(|listener| listener.as_raw_fd()).collect()
+    }
+
+    /// Serves until it is told to stop, or nobody can tell it any more. `ready` is called when the
+    /// gate answers.
+    ///
+    /// # Errors
+    /// [`GateError`] where keys or certificates cannot be used.
+    pub async fn serve(
+        self,
+        mut told: mpsc::Receiver<Control>,
+        ready: impl FnOnce(Addresses),
+    ) -> Result<(), GateError> {
+        let addresses = self.addresses()?;
+        let live = Live::load(self.config).await?;
+        let stop_after = live.config.limits.stop;
+        let gate = Gate::new(live);
+        if let Some(listener) = self.docker {
+            let listener = docker::Listener::new(listener).map_err(GateError::System)?;
+            gate.spawn(listener.run(Arc::clone(&gate)));
+        }
+        ready(addresses);
+        loop {
+            tokio::select! {
+                control = told.recv() => match control {
+                    Some(Control::Reload) => gate.reload().await,
+                    Some(Control::Stop) | None => break,
+                },
+                () = tokio::time::sleep(KEYS_EVERY) => gate.live().keys.read_changed(),
+            }
+        }
+        gate.stop(stop_after).await;
+        Ok(())
+    }
+}
+
+/// What the listeners share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    live: RwLock<Arc<Live>>,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) throttle: Throttle,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+/// What a reload replaces as a whole.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) config: GateConfig,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) keys: Keys,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) resource_metadata: Option<String>,
+}
+
+impl Live {
+    async fn load(config: GateConfig) -> Result<Live, GateError> {
+        let tls = config.tls.as_ref().map(tls::load).transpose()?;
+        let keys = Keys::load(&config.issuers).await?;
+        Ok(Live {
+            authenticator: Authenticator::new(&config, &keys)?,
+            keys,
+            tls,
+            resource_metadata: config.resource_metadata(),
+            config,
+        })
+    }
+}
+
+impl Gate {
+    fn new(live: Live) -> Arc<Gate> {
+        Arc::new(Gate {
+            broker: Broker::new(&live.config.broker),
+            live: RwLock::new(Arc::new(live)),
+            limiter: Limiter::new(),
+            connections: Arc::default(),
+            throttle: Throttle::new(GUESSES.0, GUESSES.1),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+        })
+    }
+
+    /// The configuration of this moment.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Is ready when the gate is to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> {
+        self.stop.cancelled()
+    }
+
+    /// Runs a task, which is broken off when the gate has waited long enough for it.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = kill.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    async fn reload(&self) {
+        let former = self.live();
+        let config = match former.config.source() {
+            Some(path) => GateConfig::read(path),
+            None => Ok(former.config.clone()),
+        };
+        let live = match config {
+            Ok(config) => Live::load(config).await,
+            Err(error) => Err(error.into()),
+        };
+        let live = match live {
+            Ok(live) => live,
+            Err(error) => {
+                tracing::error!(%error, "the former configuration stays in place");
+                return;
+            }
+        };
+        let (new, old) = (&live.config, &former.config);
+        let fixed = new.listen != old.listen
+            || new.listen_rest != old.listen_rest
+            || new.broker != old.broker
+            || new.tls.is_some() != old.tls.is_some();
+        if fixed {
+            tracing::error!(
+                "the former configuration stays in place: addresses, the broker's socket and whether there is TLS change with a restart only"
+            );
+            return;
+        }
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        tracing::info!("the configuration was read again");
+    }
+
+    async fn stop(&self, wait: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(wait, self.tasks.wait()).await.is_err() {
+            tracing::info!("streams are broken off");
+            self.kill.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Why a request is not carried out: what both dialects answer, each in its own form.
+
+use cofferdam_action::refusal::Refusal;
+use cofferdam_action::wire::{self, By};
+use cofferdam_token::{Challenge, ErrorCode, Scheme};
+
+use crate::broker::BrokerError;
+use crate::caller::Unauthenticated;
+use crate::limits::Limited;
+
+/// Why a request is not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// It is no HTTP request that is read here.
+    #[error("{0}")]
+    Http(HttpError),
+    /// It has no caller.
+    #[error("{0}")]
+    Caller(#[from] Unauthenticated),
+    /// It has to wait.
+    #[error("{0}")]
+    Limited(#[from] Limited),
+    /// It is no action.
+    #[error("{0}")]
+    Rule(#[from] Refusal),
+    /// Its body did not come.
+    #[error("{0}")]
+    Body(#[from] BodyError),
+    /// The broker refused, or the engine said no.
+    #[error("{}", .0.message)]
+    Broker(Box<wire::Refused>),
+    /// The broker could not be asked.
+    #[error("{0}")]
+    Failed(#[from] BrokerError),
+}
+
+/// What is wrong below the level of routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// Another version than 1.1.
+    #[error("HTTP/1.1 is spoken here")]
+    Version,
+    /// No `Host` (RFC 9112 §3.2).
+    #[error("the header `host` is missing")]
+    Host,
+    /// Two readers of this head would not agree.
+    #[error("the head of the request cannot be read in one way")]
+    Head,
+}
+
+/// Why a body did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// It broke off.
+    #[error("the body broke off before its end")]
+    Broken,
+    /// It took too long.
+    #[error("the body took too long")]
+    TimedOut,
+}
+
+impl Refused {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Refused::Http(HttpError::Version) => 505,
+            Refused::Http(_) | Refused::Body(BodyError::Broken) => 400,
+            Refused::Body(BodyError::TimedOut) => 408,
+            Refused::Caller(reason) => reason.status(),
+            Refused::Limited(_) => 429,
+            Refused::Rule(refusal) => refusal.status(),
+            Refused::Broker(refused) => refused.status,
+            Refused::Failed(error) => error.status(),
+        }
+    }
+
+    /// A stable name for the log.
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Refused::Http(_) => "http",
+            Refused::Caller(reason) => reason.id(),
+            Refused::Limited(_) => "limit",
+            Refused::Rule(refusal) => refusal.rule.id(),
+            Refused::Body(_) => "body",
+            Refused::Broker(refused) => refused.rules.first().map_or("broker", String::as_str),
+            Refused::Failed(_) => "broker-failed",
+        }
+    }
+
+    /// After how many seconds another try may be answered.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        match self {
+            Refused::Caller(Unauthenticated::Throttled(seconds)) => Some(*seconds),
+            Refused::Limited(limited) => Some(limited.retry_after()),
+            Refused::Broker(refused) => refused.retry_after,
+            Refused::Failed(BrokerError::Unreachable(_)) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`, where it is about the token (RFC 6750 §3). `metadata` is
+    /// the URL of the resource's metadata (RFC 9728 §5.1).
+    pub(crate) fn challenge(&self, metadata: Option<&str>) -> Option<String> {
+        let challenge = match self {
+            Refused::Caller(reason) => reason.challenge()?,
+            Refused::Broker(refused) => {
+                let bearer = Challenge::new(Scheme::Bearer);
+                match refused.by {
+                    By::Token => bearer.error(ErrorCode::InvalidToken),
+                    By::Scope => {
+                        let bearer = bearer.error(ErrorCode::InsufficientScope);
+                        match &refused.scope {
+                            Some(scope) => bearer.scope(scope),
+                            None => bearer,
+                        }
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        let challenge = match metadata {
+            Some(url) => challenge.resource_metadata(url),
+            None => challenge,
+        };
+        Some(challenge.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(by: By, scope: Option<&str>) -> Refused {
+        Refused::Broker(Box::new(wire::Refused {
+            by,
+            status: 403,
+            message: "no".to_owned(),
+            rules: vec!["a.b".to_owned()],
+            scope: scope.map(str::to_owned),
+            retry_after: None,
+        }))
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_in_the_challenge_and_a_policy_is_not() {
+        let scope = refused(By::Scope, Some("containers:run"));
+        assert_eq!(
+            scope.challenge(Some("https://c.example/m")).unwrap(),
+            r#"Bearer error="insufficient_scope", scope="containers:run", resource_metadata="https://c.example/m""#
+        );
+        assert_eq!(refused(By::Policy, None).challenge(None), None);
+        assert_eq!(refused(By::Floor, None).id(), "a.b");
+    }
+}
