@@ -1,7 +1,10 @@
 //! Users and groups. Neither Landlock nor seccomp judges which unix socket a process connects to:
 //! the permissions of the socket's file do, and therefore whom the process runs as.
 
-use nix::unistd::{Gid, Group, Uid, User as Account, getgroups, setgroups, setresgid, setresuid};
+use nix::unistd::{
+    Gid, Group, Uid, User as Account, getgroups, getresgid, getresuid, setgroups, setresgid,
+    setresuid,
+};
 
 use crate::report::{Measure, Report};
 use crate::{Error, User};
@@ -55,8 +58,15 @@ impl Target {
         if supplementary()? != self.groups {
             setgroups(&self.groups)?;
         }
-        setresgid(self.group, self.group, self.group)?;
-        setresuid(self.user, self.user, self.user)
+        let groups = getresgid()?;
+        if [groups.real, groups.effective, groups.saved] != [self.group; 3] {
+            setresgid(self.group, self.group, self.group)?;
+        }
+        let users = getresuid()?;
+        if [users.real, users.effective, users.saved] != [self.user; 3] {
+            setresuid(self.user, self.user, self.user)?;
+        }
+        Ok(())
     }
 }
 
@@ -90,7 +100,7 @@ fn group_id(group: &str) -> Result<Gid, Error> {
 }
 
 fn say(user: &User, report: &mut Report) -> Result<(), Error> {
-    let ids = nix::unistd::getresuid().map_err(Error::call("read the user ids"))?;
+    let ids = getresuid().map_err(Error::call("read the user ids"))?;
     let groups = supplementary().map_err(Error::call("read the groups"))?;
     let group = nix::unistd::getgid();
     let groups = std::iter::once(group)
