@@ -5,7 +5,7 @@ use cofferdam_docker::wire::ErrorBody;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use std::convert::Infallible;
@@ -87,11 +87,26 @@ impl Answer {
     /// An answer whose head goes out at once and whose body comes as it is written.
     pub(crate) fn stream(kind: &'static str) -> (mpsc::Sender<Bytes>, Self) {
         let (sender, receiver) = mpsc::channel(8);
+        (sender, Self::piped(kind, receiver))
+    }
+
+    /// An answer whose body is what comes out of a channel.
+    pub(crate) fn piped(kind: &'static str, receiver: mpsc::Receiver<Bytes>) -> Self {
         let mut response = Response::new(Pipe(receiver).boxed_unsync());
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        (sender, Self(response))
+        Self(response)
+    }
+
+    /// The switch to raw bytes on this connection.
+    pub(crate) fn switched(kind: &'static str) -> Self {
+        let mut answer = Self::empty(StatusCode::SWITCHING_PROTOCOLS);
+        let headers = answer.0.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
+        answer
     }
 
     fn whole(status: StatusCode, kind: &'static str, bytes: Bytes) -> Self {

@@ -5,19 +5,23 @@
 //! | `true`, `false` | ends with 0 or 1 |
 //! | `echo [-n] WORD…` | writes its words |
 //! | `sleep SECONDS\|infinity` | waits, as a timer: there is no process |
-//! | `cat FILE…` | writes at most 1 MiB of each file |
+//! | `cat [FILE…]` | writes at most 1 MiB of each file; without one, its input as it comes |
+//! | `seq LAST` | writes the numbers from 1 to at most 1,000,000 |
 //! | `ls [PATH]…` | lists a directory |
 //! | `touch FILE…`, `mkdir [-p] DIR…`, `rm [-f] FILE…` | change the container's files or its mounts |
 //! | `id`, `whoami`, `env`, `pwd`, `hostname`, `uname [-a]` | say what the container is |
-//! | `sh -c SCRIPT` | simple commands joined by `;`, line feeds, `&&` or `\|\|`, each with at most one `>` or `>>` |
+//! | `stty size` | writes the rows and columns of the terminal |
+//! | `sh -c SCRIPT` | simple commands joined by `;`, line feeds, `&&` or `\|\|`, each with at most one `>` or `>>`; `exit [CODE]` ends it |
+//! | `sh` | the same, line by line from its input, with a prompt on a terminal |
 //!
 //! A program may be named by its path (`/bin/sh`). In a script quotes, backslashes, `$NAME` and
 //! `${NAME}` mean what they mean in sh(1); pipes, substitutions, globs and all else end it with 2.
 
-use crate::files::{View, normal};
-use crate::log::Log;
-use cofferdam_docker::stream::Kind;
-use std::io;
+mod script;
+mod simple;
+
+use crate::files::View;
+use crate::io::Streams;
 use std::time::Duration;
 
 /// What a command runs in.
@@ -30,8 +34,15 @@ pub(crate) struct Context {
     pub(crate) hostname: String,
 }
 
+/// The kernel that a pretended container and `/info` name.
+pub(crate) const KERNEL: &str = "6.12.48-generic";
+
+/// The exit code of a program that Ctrl-C ended.
+const INTERRUPTED: i64 = 130;
 /// How many simple commands a script may have.
 const STEPS: usize = 100;
+/// How far `seq` counts.
+const LAST: u64 = 1_000_000;
 
 /// A command that can be run.
 #[derive(Debug, Clone)]
@@ -49,6 +60,8 @@ enum Join {
     Always,
     And,
     Or,
+    /// Nothing is run: the shell whose commands came before ends here.
+    End,
 }
 
 #[derive(Debug, Clone)]
@@ -58,8 +71,8 @@ struct Redirect {
 }
 
 const BUILT_IN: &[&str] = &[
-    "true", "false", "echo", "sleep", "cat", "ls", "touch", "mkdir", "rm", "id", "whoami", "env",
-    "pwd", "hostname", "uname", "sh",
+    "true", "false", "echo", "sleep", "cat", "seq", "ls", "touch", "mkdir", "rm", "id", "whoami",
+    "env", "pwd", "hostname", "uname", "stty", "sh",
 ];
 
 impl Program {
@@ -76,8 +89,8 @@ impl Program {
         }]))
     }
 
-    /// Runs it to its end and answers its exit code. What it writes goes to `log`.
-    pub(crate) async fn run(self, context: &Context, log: &Log) -> i64 {
+    /// Runs it to its end and answers its exit code.
+    pub(crate) async fn run(self, context: &Context, streams: &mut Streams) -> i64 {
         let mut steps = self.0;
         let mut code = 0;
         // A script replaces the step that named it, so nesting needs no recursion.
@@ -86,44 +99,87 @@ impl Program {
             match step.join {
                 Join::And if code != 0 => continue,
                 Join::Or if code == 0 => continue,
+                Join::End => continue,
                 _ => {}
             }
-            if base(&step.words[0]) == "sh" {
-                let script = match step.words.get(1).map(String::as_str) {
-                    Some("-c") => step.words.get(2).map(String::as_str).unwrap_or_default(),
-                    _ => {
-                        log.write(Kind::Stderr, b"sh: only `sh -c SCRIPT` is built in\n");
-                        code = 2;
-                        continue;
-                    }
-                };
-                match parse(script, &context.env) {
-                    Ok(parsed) if parsed.len() + steps.len() <= STEPS => {
-                        steps.splice(0..0, parsed);
-                        code = 0;
-                    }
-                    Ok(_) => {
-                        log.write(Kind::Stderr, b"sh: the script is too long\n");
-                        code = 2;
-                    }
-                    Err(problem) => {
-                        log.write(Kind::Stderr, format!("sh: {problem}\n").as_bytes());
-                        code = 2;
+            code = match base(&step.words[0]) {
+                "sh" => shell(&mut steps, step, code, context, streams).await,
+                "exit" => {
+                    let end = steps.iter().position(|step| step.join == Join::End);
+                    steps.drain(..end.map_or(steps.len(), |end| end + 1));
+                    match step.words.get(1) {
+                        Some(named) => named.parse::<u8>().map_or(2, i64::from),
+                        None => code,
                     }
                 }
-                continue;
+                "sleep" => sleep(&step.words, streams).await,
+                "seq" => count(&step.words, streams).await,
+                "cat" if !step.words[1..].iter().any(|word| word != "-") => {
+                    copy(&step, context, streams).await
+                }
+                _ => simple::run(&step, context, streams).await,
+            };
+            if streams.input.interrupted() {
+                return INTERRUPTED;
             }
-            if base(&step.words[0]) == "sleep" {
-                code = sleep(&step.words, log).await;
-                continue;
-            }
-            code = simple(&step, context, log);
         }
         code
     }
 }
 
-async fn sleep(words: &[String], log: &Log) -> i64 {
+/// Puts the commands of a script, or of the next line of the input, in front of `steps`.
+async fn shell(
+    steps: &mut Vec<Step>,
+    step: Step,
+    code: i64,
+    context: &Context,
+    streams: &mut Streams,
+) -> i64 {
+    let (script, again) = match step.words.get(1).map(String::as_str) {
+        Some("-c") => (step.words.get(2).cloned().unwrap_or_default(), None),
+        None => {
+            if streams.terminal.is_some() {
+                streams.out(b"/ # ").await;
+            }
+            let Some(line) = streams.line().await else {
+                return code;
+            };
+            let join = Join::Always;
+            (line, Some(Step { join, ..step }))
+        }
+        Some(_) => {
+            let text = "sh: only `sh` and `sh -c SCRIPT` are built in\n";
+            streams.problem(text).await;
+            return 2;
+        }
+    };
+    let parsed = match script::parse(&script, &context.env) {
+        Ok(parsed) if parsed.len() + steps.len() <= STEPS => parsed,
+        Ok(_) => {
+            streams.problem("sh: the script is too long\n").await;
+            return 2;
+        }
+        Err(problem) => {
+            streams.problem(&format!("sh: {problem}\n")).await;
+            steps.splice(0..0, again);
+            return 2;
+        }
+    };
+    // A shell that reads its input has its end in place since its first line.
+    let end = match &again {
+        Some(_) if steps.first().is_some_and(|step| step.join == Join::End) => None,
+        _ => Some(Step {
+            join: Join::End,
+            words: Vec::new(),
+            to: None,
+        }),
+    };
+    let is_script = again.is_none();
+    steps.splice(0..0, parsed.into_iter().chain(again).chain(end));
+    if is_script { 0 } else { code }
+}
+
+async fn sleep(words: &[String], streams: &Streams) -> i64 {
     let argument = words.get(1).map(String::as_str).unwrap_or_default();
     if argument == "infinity" {
         std::future::pending::<()>().await;
@@ -135,162 +191,49 @@ async fn sleep(words: &[String], log: &Log) -> i64 {
         }
         _ => {
             let text = format!("sleep: invalid time interval '{argument}'\n");
-            log.write(Kind::Stderr, text.as_bytes());
+            streams.problem(&text).await;
             1
         }
     }
 }
 
-/// Runs one command that neither waits nor nests.
-fn simple(step: &Step, context: &Context, log: &Log) -> i64 {
-    let mut out = Vec::new();
-    let mut problems = Vec::new();
-    let name = base(&step.words[0]);
-    let arguments = &step.words[1..];
-    let mut code = match name {
-        "true" => 0,
-        "false" => 1,
-        "echo" => {
-            let (words, end) = match arguments.first().map(String::as_str) {
-                Some("-n") => (&arguments[1..], ""),
-                _ => (arguments, "\n"),
-            };
-            out = format!("{}{end}", words.join(" ")).into_bytes();
-            0
-        }
-        "cat" => each(arguments, context, &mut problems, name, |path| {
-            out.extend(context.view.read(path)?);
-            Ok(())
-        }),
-        "ls" => {
-            let here = [".".to_owned()];
-            let named: Vec<_> = arguments
-                .iter()
-                .filter(|a| !a.starts_with('-'))
-                .cloned()
-                .collect();
-            let paths = if named.is_empty() { &here[..] } else { &named };
-            each(paths, context, &mut problems, name, |path| {
-                for entry in context.view.list(path)? {
-                    out.extend_from_slice(entry.as_bytes());
-                    out.push(b'\n');
-                }
-                Ok(())
-            })
-        }
-        "touch" => each(arguments, context, &mut problems, name, |path| {
-            Ok(context.view.touch(path)?)
-        }),
-        "mkdir" => each(arguments, context, &mut problems, name, |path| {
-            Ok(context.view.make_dir(path)?)
-        }),
-        "rm" => each(arguments, context, &mut problems, name, |path| {
-            Ok(context.view.remove(path)?)
-        }),
-        "id" => {
-            out = identity(&context.user).into_bytes();
-            0
-        }
-        "whoami" => {
-            let root = matches!(context.user.as_str(), "" | "0" | "root");
-            out = if root {
-                "root\n".into()
-            } else {
-                format!("{}\n", context.user).into_bytes()
-            };
-            0
-        }
-        "env" => {
-            for pair in &context.env {
-                out.extend_from_slice(pair.as_bytes());
-                out.push(b'\n');
-            }
-            0
-        }
-        "pwd" => {
-            out = format!("{}\n", context.directory).into_bytes();
-            0
-        }
-        "hostname" => {
-            out = format!("{}\n", context.hostname).into_bytes();
-            0
-        }
-        "uname" => {
-            out = match arguments.first().map(String::as_str) {
-                Some("-a") => {
-                    format!("Linux {} {KERNEL} x86_64 GNU/Linux\n", context.hostname).into()
-                }
-                _ => b"Linux\n".to_vec(),
-            };
-            0
-        }
-        _ => {
-            problems.push(format!("sh: {name}: not found\n"));
-            127
-        }
+async fn count(words: &[String], streams: &Streams) -> i64 {
+    let argument = words.get(1).map(String::as_str).unwrap_or_default();
+    let Some(last) = argument.parse().ok().filter(|last| *last <= LAST) else {
+        let text = format!("seq: '{argument}' is not a number up to {LAST}\n");
+        streams.problem(&text).await;
+        return 1;
     };
-    if let Some(redirect) = &step.to {
-        let path = absolute(&redirect.file, &context.directory);
-        if let Err(error) = context.view.write(&path, &out, redirect.append) {
-            problems.push(format!(
-                "sh: can't create {}: {}\n",
-                redirect.file,
-                plain(&error)
-            ));
-            code = 2;
-        }
-    } else {
-        log.write(Kind::Stdout, &out);
+    let numbers: Vec<u64> = (1..=last).collect();
+    for some in numbers.chunks(1000) {
+        let text: String = some.iter().map(|number| format!("{number}\n")).collect();
+        streams.out(text.as_bytes()).await;
+        // Without anybody attached nothing waits, and others want to run too.
+        tokio::task::yield_now().await;
     }
-    log.write(Kind::Stderr, problems.concat().as_bytes());
-    code
+    0
 }
 
-/// The kernel that a pretended container and `/info` name.
-pub(crate) const KERNEL: &str = "6.12.48-generic";
-
-fn each(
-    paths: &[String],
-    context: &Context,
-    problems: &mut Vec<String>,
-    name: &str,
-    mut act: impl FnMut(&str) -> io::Result<()>,
-) -> i64 {
-    let mut code = 0;
-    for path in paths.iter().filter(|path| !path.starts_with('-')) {
-        if let Err(error) = act(&absolute(path, &context.directory)) {
-            problems.push(format!("{name}: {path}: {}\n", plain(&error)));
-            code = 1;
+/// `cat` without a file.
+async fn copy(step: &Step, context: &Context, streams: &mut Streams) -> i64 {
+    let mut append = step.to.as_ref().is_some_and(|to| to.append);
+    if let Some(to) = &step.to
+        && let Err(code) = simple::redirect(to, b"", append, context, streams).await
+    {
+        return code;
+    }
+    while let Some(bytes) = streams.chunk().await {
+        match &step.to {
+            None => streams.out(&bytes).await,
+            Some(to) => {
+                append = true;
+                if let Err(code) = simple::redirect(to, &bytes, append, context, streams).await {
+                    return code;
+                }
+            }
         }
     }
-    code
-}
-
-fn absolute(path: &str, directory: &str) -> String {
-    if path.starts_with('/') {
-        normal(path)
-    } else {
-        normal(&format!("{directory}/{path}"))
-    }
-}
-
-/// The text that a C program prints for an error.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((text, _)) => text.to_owned(),
-        None => text,
-    }
-}
-
-fn identity(user: &str) -> String {
-    match user.split(':').next().unwrap_or_default() {
-        "" | "0" | "root" => "uid=0(root) gid=0(root) groups=0(root)\n".to_owned(),
-        user => match user.parse::<u32>() {
-            Ok(uid) => format!("uid={uid} gid={uid} groups={uid}\n"),
-            Err(_) => format!("uid=1000({user}) gid=1000({user}) groups=1000({user})\n"),
-        },
-    }
+    0
 }
 
 fn base(program: &str) -> &str {
@@ -300,147 +243,19 @@ fn base(program: &str) -> &str {
     }
 }
 
-/// Splits a script into simple commands.
-fn parse(script: &str, env: &[String]) -> Result<Vec<Step>, String> {
-    let mut steps = Vec::new();
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut to: Option<Redirect> = None;
-    let mut redirecting: Option<bool> = None;
-    let mut join = Join::Always;
-    let mut letters = script.chars().peekable();
-    loop {
-        let letter = letters.next();
-        let ends_word = matches!(
-            letter,
-            None | Some(' ' | '\t' | '\n' | ';' | '&' | '|' | '>')
-        );
-        if ends_word && let Some(done) = word.take() {
-            match redirecting.take() {
-                Some(append) => to = Some(Redirect { file: done, append }),
-                None => words.push(done),
-            }
-        }
-        let next = match letter {
-            Some(' ' | '\t') => continue,
-            None | Some(';' | '\n') => Join::Always,
-            Some('&') if letters.next_if_eq(&'&').is_some() => Join::And,
-            Some('|') if letters.next_if_eq(&'|').is_some() => Join::Or,
-            Some('>') => {
-                if redirecting.is_some() || to.is_some() {
-                    return Err("syntax error: unexpected \">\"".to_owned());
-                }
-                redirecting = Some(letters.next_if_eq(&'>').is_some());
-                continue;
-            }
-            Some(letter) => {
-                quoted(letter, &mut letters, word.get_or_insert_default(), env)?;
-                continue;
-            }
-        };
-        if redirecting.is_some() || (words.is_empty() && to.is_some()) {
-            return Err("syntax error: a redirection needs a command and a file".to_owned());
-        }
-        if words.is_empty() && (next != Join::Always || join != Join::Always) {
-            return Err("syntax error: a command is missing".to_owned());
-        }
-        if !words.is_empty() {
-            steps.push(Step {
-                join,
-                words: std::mem::take(&mut words),
-                to: to.take(),
-            });
-        }
-        join = next;
-        if letter.is_none() {
-            return Ok(steps);
-        }
-    }
-}
-
-/// Adds one letter, or what a quote or variable that it begins stands for, to `word`.
-fn quoted(
-    letter: char,
-    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    word: &mut String,
-    env: &[String],
-) -> Result<(), String> {
-    match letter {
-        '\'' => loop {
-            match letters.next() {
-                Some('\'') => return Ok(()),
-                Some(letter) => word.push(letter),
-                None => return Err("syntax error: unterminated quoted string".to_owned()),
-            }
-        },
-        '"' => loop {
-            match letters.next() {
-                Some('"') => return Ok(()),
-                Some('\\') => match letters.next() {
-                    Some(letter @ ('"' | '\\' | '$' | '`')) => word.push(letter),
-                    Some(letter) => word.extend(['\\', letter]),
-                    None => return Err("syntax error: unterminated quoted string".to_owned()),
-                },
-                Some('$') => variable(letters, word, env)?,
-                Some('`') => return Err("command substitution is not built in".to_owned()),
-                Some(letter) => word.push(letter),
-                None => return Err("syntax error: unterminated quoted string".to_owned()),
-            }
-        },
-        '\\' => {
-            if let Some(letter) = letters.next() {
-                word.push(letter);
-            }
-            Ok(())
-        }
-        '$' => variable(letters, word, env),
-        '&' | '|' | '<' | '(' | ')' | '`' | '*' | '?' | '#' => {
-            Err(format!("`{letter}` is not built in"))
-        }
-        letter => {
-            word.push(letter);
-            Ok(())
-        }
-    }
-}
-
-fn variable(
-    letters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    word: &mut String,
-    env: &[String],
-) -> Result<(), String> {
-    let braced = letters.next_if_eq(&'{').is_some();
-    let mut name = String::new();
-    while let Some(letter) = letters.next_if(|l| l.is_ascii_alphanumeric() || *l == '_') {
-        name.push(letter);
-    }
-    if braced && letters.next_if_eq(&'}').is_none() {
-        return Err("bad substitution".to_owned());
-    }
-    if name.is_empty() {
-        return match letters.peek() {
-            Some('(' | '{') => Err("command substitution is not built in".to_owned()),
-            _ => {
-                word.push('$');
-                Ok(())
-            }
-        };
-    }
-    let value = env.iter().find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        (key == name).then_some(value)
-    });
-    word.push_str(value.unwrap_or_default());
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::files::Root;
-    use crate::log::Wanted;
+    use crate::io::{Input, Log, Output, Pipe, Wanted};
+    use std::sync::Arc;
+    use tokio::sync::watch;
 
     async fn run(arguments: &[&str]) -> (String, i64) {
+        run_with(arguments, "").await
+    }
+
+    async fn run_with(arguments: &[&str], typed: &str) -> (String, i64) {
         let dir = tempfile::tempdir().unwrap();
         let context = Context {
             view: View {
@@ -453,16 +268,20 @@ mod tests {
             directory: "/".to_owned(),
             hostname: "abc".to_owned(),
         };
-        let log = Log::new();
-        let arguments: Vec<_> = arguments.iter().map(|a| (*a).to_owned()).collect();
-        let code = Program::of(&arguments).unwrap().run(&context, &log).await;
-        let wanted = Wanted {
-            stdout: true,
-            stderr: true,
-            timestamps: false,
-            frames: false,
+        let log = Arc::new(Log::new());
+        let pipe = Pipe::new();
+        pipe.write(typed.to_owned().into()).await;
+        pipe.close();
+        let (_pause, paused) = watch::channel(false);
+        let mut streams = Streams {
+            input: Input::new(pipe.reader(), false),
+            output: Arc::new(Output::new(Some(Arc::clone(&log)), false, paused)),
+            terminal: None,
         };
-        let (bytes, _) = log.read(0, wanted);
+        let arguments: Vec<_> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        let program = Program::of(&arguments).unwrap();
+        let code = program.run(&context, &mut streams).await;
+        let (bytes, _) = log.read(0, Wanted::live(true, true, false));
         (String::from_utf8(bytes.to_vec()).unwrap(), code)
     }
 
@@ -510,5 +329,39 @@ mod tests {
         assert_eq!(run(&["sh", "-c", &"true;".repeat(101)]).await.1, 2);
         let nested = format!("{}sh -c 'true; true'", "true;".repeat(99));
         assert_eq!(run(&["sh", "-c", &nested]).await.1, 0);
+    }
+
+    #[tokio::test]
+    async fn exit_ends_its_own_shell_only() {
+        assert_eq!(
+            run(&["sh", "-c", "sh -c 'exit 7; echo no'; echo a; exit; echo no"]).await,
+            ("a\n".to_owned(), 0)
+        );
+        assert_eq!(run(&["sh", "-c", "exit 7"]).await.1, 7);
+        assert_eq!(run(&["sh", "-c", "false; exit"]).await.1, 1);
+        assert_eq!(run(&["sh", "-c", "exit x"]).await.1, 2);
+    }
+
+    #[tokio::test]
+    async fn the_input_is_copied_or_read_as_commands() {
+        assert_eq!(run_with(&["cat"], "a\nb").await, ("a\nb".to_owned(), 0));
+        assert_eq!(
+            run_with(&["sh", "-c", "cat > f; echo -; cat f"], "a").await,
+            ("-\na".to_owned(), 0)
+        );
+        let typed = "echo a; false\n\necho $NAME\n|\nexit 3\necho no\n";
+        assert_eq!(
+            run_with(&["sh"], typed).await,
+            ("a\nvalue\nsh: `|` is not built in\n".to_owned(), 3)
+        );
+        assert_eq!(run_with(&["sh"], "false").await.1, 1);
+        let long = "true\n".repeat(500);
+        assert_eq!(run_with(&["sh"], &long).await.1, 0);
+    }
+
+    #[tokio::test]
+    async fn numbers_are_counted() {
+        assert_eq!(run(&["seq", "3"]).await.0, "1\n2\n3\n");
+        assert_eq!(run(&["seq", "99999999"]).await.1, 1);
     }
 }

@@ -1,22 +1,25 @@
 //! One pretended container: what it was created from, whether it runs, what it wrote.
 
+mod mounts;
+mod show;
+
+pub(crate) use mounts::{Mount, invalid_volume};
+
 use crate::answer::Refusal;
+use crate::changes::Snapshot;
 use crate::commands::{Context, Program};
-use crate::files::{Mounted, Root, View, normal};
-use crate::log::Log;
-use crate::state::Engine;
-use cofferdam_docker::wire::{
-    Container, ContainerSummary, CreateBody, EndpointSettings, HostConfig, Image, MountPoint,
-    NetworkSettings, State, SummaryHostConfig,
-};
+use crate::decode::Created;
+use crate::files::{View, normal};
+use crate::io::{Input, Log, Output, Pipe, Size, Streams};
+use crate::network::Endpoint;
+use crate::state::{Engine, Inner};
+use cofferdam_docker::wire::{CreateBody, Image};
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-
-/// A time that never was, as Go writes it.
-const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// What dockerd hides of `/proc` and `/sys`, and what it makes read-only there.
 const MASKED: &[&str] = &[
@@ -45,20 +48,30 @@ const READ_ONLY: &[&str] = &[
 pub(crate) struct Record {
     pub(crate) id: String,
     pub(crate) name: String,
-    created: Timestamp,
-    /// As the caller sent it, with what the image adds.
+    pub(crate) created: Timestamp,
+    /// As the caller sent it, with what the image and the engine add.
     pub(crate) body: CreateBody,
-    image: String,
-    mounts: Vec<MountPoint>,
+    config: Map<String, Value>,
+    host_config: Map<String, Value>,
+    pub(crate) image: String,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) context: Context,
     pub(crate) log: Arc<Log>,
+    pub(crate) output: Arc<Output>,
+    /// The input of the present run, or of the next.
+    pub(crate) input: Arc<Pipe>,
+    pub(crate) terminal: Arc<Size>,
     /// Tells those who wait.
     pub(crate) phase: watch::Sender<Phase>,
-    started: Option<Timestamp>,
-    finished: Option<Timestamp>,
-    pid: i64,
+    pub(crate) paused: watch::Sender<bool>,
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) finished: Option<Timestamp>,
+    pub(crate) pid: i64,
     task: Option<AbortHandle>,
     app_armor: bool,
+    /// What its directory held before it ran.
+    pub(crate) base: Snapshot,
 }
 
 /// What those who wait for a container look at.
@@ -75,45 +88,17 @@ impl Record {
     /// Prepares a container: its directory, its mounts, its command. Nothing runs yet.
     pub(crate) fn new(
         engine: &Engine,
+        inner: &mut Inner,
         id: String,
         name: String,
-        mut body: CreateBody,
-        image: &Image,
+        created: Created,
     ) -> Result<Self, Refusal> {
-        let config = &mut body.config;
-        if config.entrypoint.is_none() {
-            config.entrypoint.clone_from(&image.config.entrypoint);
-            if config.cmd.as_ref().is_none_or(Vec::is_empty) {
-                config.cmd.clone_from(&image.config.cmd);
-            }
-        }
-        let mut env = image.config.env.clone().unwrap_or_default();
-        env.extend(config.env.clone().unwrap_or_default());
-        config.env = Some(env.clone());
-        if config.hostname.is_empty() {
-            config.hostname = id[..12].to_owned();
-        }
-        if body.host_config.network_mode.is_empty() {
-            body.host_config.network_mode = "bridge".to_owned();
-        }
-        if !body.host_config.privileged {
-            // As dockerd shows them: its default lists, unless the caller named others.
-            let defaults = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
-            let host_config = &mut body.host_config;
-            host_config
-                .masked_paths
-                .get_or_insert_with(|| defaults(MASKED));
-            host_config
-                .readonly_paths
-                .get_or_insert_with(|| defaults(READ_ONLY));
-        }
-        if body.host_config.runtime.is_empty() {
-            body.host_config.runtime = "runc".to_owned();
-        }
+        let mut body = created.typed()?;
+        let image = inner.image(&body.config.image)?.clone();
+        complete(&mut body, &image, &id);
         let root = engine.make_directory(&id).map_err(Refusal::internal)?;
-        let (mounts, mounted) = mounts(engine, &root, &body.host_config)?;
-        let lay = || -> std::io::Result<()> {
-            for dir in ["/etc", "/tmp", "/proc", "/run"] {
+        let lay = || -> std::io::Result<Snapshot> {
+            for dir in ["/etc", "/tmp", "/proc", "/run", "/root"] {
                 root.make_dirs(dir)?;
             }
             root.write(
@@ -124,13 +109,32 @@ impl Record {
                 "/etc/passwd",
                 b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
             )?;
-            root.write("/etc/hosts", b"127.0.0.1\tlocalhost\n")
+            root.write("/etc/hosts", b"127.0.0.1\tlocalhost\n")?;
+            Snapshot::of(&root)
         };
-        lay().map_err(Refusal::internal)?;
+        let base = lay().map_err(Refusal::internal)?;
+        let endpoints = endpoints(&body, created.endpoints)?;
+        let (mounts, mounted) =
+            mounts::open(engine, inner, &root, &created.config, &created.host_config)?;
+        let app_armor = !body.host_config.privileged
+            && !body
+                .host_config
+                .security_opt
+                .iter()
+                .flatten()
+                .any(|option| {
+                    matches!(
+                        option.as_str(),
+                        "apparmor=unconfined" | "apparmor:unconfined"
+                    )
+                });
         let directory = match body.config.working_dir.as_str() {
             "" => image.config.working_dir.clone(),
             named => normal(named),
         };
+        let log = Arc::new(Log::new());
+        let paused = watch::Sender::new(false);
+        let output = Output::new(Some(Arc::clone(&log)), body.config.tty, paused.subscribe());
         Ok(Self {
             context: Context {
                 view: View {
@@ -138,7 +142,7 @@ impl Record {
                     mounts: mounted,
                     read_only: body.host_config.readonly_rootfs,
                 },
-                env,
+                env: body.config.env.clone().unwrap_or_default(),
                 user: body.config.user.clone(),
                 directory: normal(&directory),
                 hostname: body.config.hostname.clone(),
@@ -146,24 +150,24 @@ impl Record {
             id,
             name,
             created: Timestamp::now(),
-            image: image.id.clone(),
-            app_armor: !body.host_config.privileged
-                && !body
-                    .host_config
-                    .security_opt
-                    .iter()
-                    .flatten()
-                    .any(|option| {
-                        option == "apparmor=unconfined" || option == "apparmor:unconfined"
-                    }),
+            image: image.id,
+            config: created.config,
+            host_config: created.host_config,
+            app_armor,
             body,
             mounts,
-            log: Arc::new(Log::new()),
+            endpoints,
+            log,
+            output: Arc::new(output),
+            input: Arc::new(Pipe::new()),
+            terminal: Arc::default(),
             phase: watch::Sender::default(),
+            paused,
             started: None,
             finished: None,
             pid: 0,
             task: None,
+            base,
         })
     }
 
@@ -171,55 +175,51 @@ impl Record {
         self.phase.borrow().running
     }
 
-    fn command(&self) -> Vec<String> {
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    pub(crate) fn command(&self) -> Vec<String> {
         let config = &self.body.config;
         let entry = config.entrypoint.iter().flatten();
         entry.chain(config.cmd.iter().flatten()).cloned().collect()
     }
 
-    /// Starts it. Answers false when it runs already.
-    pub(crate) fn start(&mut self, engine: &Arc<Engine>) -> Result<bool, Refusal> {
-        if self.running() {
-            return Ok(false);
-        }
-        let program = Program::of(&self.command()).map_err(|name| {
-            self.phase.send_modify(|phase| phase.exit_code = 127);
-            Refusal::bad(format!(
-                "failed to create task for container: failed to create shim task: OCI runtime \
-                 create failed: runc create failed: unable to start container process: exec: \
-                 {name:?}: executable file not found in $PATH: unknown"
-            ))
-        })?;
-        self.started = Some(Timestamp::now());
-        // A number that looks like a process id; there is none behind it.
-        self.pid = 2000 + i64::from(self.id.as_bytes()[0]) * 7;
-        self.phase.send_modify(|phase| phase.running = true);
-        let run = self.phase.borrow().ends;
-        let (engine, id) = (Arc::clone(engine), self.id.clone());
-        let (context, log) = (self.context.clone(), Arc::clone(&self.log));
-        let task = tokio::spawn(async move {
-            let code = program.run(&context, &log).await;
-            let mut inner = engine.lock();
-            if let Some(record) = inner.containers.get_mut(&id)
-                && record.phase.borrow().ends == run
-            {
-                record.end(code);
-                if record.body.host_config.auto_remove {
-                    inner.remove_container(&engine, &id);
-                }
-            }
-        });
-        self.task = Some(task.abort_handle());
-        Ok(true)
+    /// A member of the configuration that has no type of its own here.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.config.get(name).is_some_and(|value| value == true)
+    }
+
+    /// Tells what happened to it.
+    pub(crate) fn tell(&self, engine: &Engine, action: impl Into<String>, more: &[(&str, &str)]) {
+        let mut attributes: BTreeMap<_, _> = self.body.config.labels.clone();
+        attributes.insert("image".to_owned(), self.body.config.image.clone());
+        attributes.insert("name".to_owned(), self.name.clone());
+        let more = more
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        attributes.extend(more);
+        engine
+            .events
+            .tell("container", action, &self.id, attributes);
     }
 
     /// Ends its run with `code`, whether by itself or by a signal.
-    pub(crate) fn end(&mut self, code: i64) {
+    pub(crate) fn end(&mut self, engine: &Engine, code: i64) {
         if let Some(task) = self.task.take() {
             task.abort();
         }
         self.finished = Some(Timestamp::now());
         self.pid = 0;
+        self.paused.send_replace(false);
+        self.output.close();
+        self.input.close();
+        self.input = Arc::new(Pipe::new());
+        for endpoint in &mut self.endpoints {
+            endpoint.address = None;
+            endpoint.id.clear();
+        }
+        self.tell(engine, "die", &[("exitCode", &code.to_string())]);
         self.phase.send_modify(|phase| {
             phase.running = false;
             phase.ends += 1;
@@ -227,8 +227,10 @@ impl Record {
         });
     }
 
-    fn status(&self) -> &'static str {
-        if self.running() {
+    pub(crate) fn status(&self) -> &'static str {
+        if self.is_paused() {
+            "paused"
+        } else if self.running() {
             "running"
         } else if self.finished.is_some() {
             "exited"
@@ -236,254 +238,157 @@ impl Record {
             "created"
         }
     }
+}
 
-    fn network(&self) -> NetworkSettings {
-        let mode = match self.body.host_config.network_mode.as_str() {
-            "default" => "bridge",
-            mode => mode,
+impl Inner {
+    /// Starts a container. Answers false when it runs already.
+    pub(crate) fn start(&mut self, engine: &Arc<Engine>, key: &str) -> Result<bool, Refusal> {
+        let record = self.container(key)?;
+        if record.running() {
+            return Ok(false);
+        }
+        let program = Program::of(&record.command()).map_err(|name| {
+            record.phase.send_modify(|phase| phase.exit_code = 127);
+            Refusal::bad(format!(
+                "failed to create task for container: failed to create shim task: OCI runtime \
+                 create failed: runc create failed: unable to start container process: exec: \
+                 {name:?}: executable file not found in $PATH: unknown"
+            ))
+        })?;
+        let id = record.id.clone();
+        self.join(&id)?;
+        let record = self.container(&id)?;
+        record.started = Some(Timestamp::now());
+        // A number that looks like a process id; there is none behind it.
+        record.pid = 2000 + i64::from(record.id.as_bytes()[0]) * 7;
+        record.phase.send_modify(|phase| phase.running = true);
+        let run = record.phase.borrow().ends;
+        let (context, tty) = (record.context.clone(), record.body.config.tty);
+        let pipe = match record.body.config.open_stdin {
+            true => record.input.reader(),
+            false => None,
         };
-        let address = match (self.running(), mode) {
-            (true, "host" | "none") | (false, _) => String::new(),
-            (true, _) => format!("172.17.0.{}", 2 + self.id.as_bytes()[1] % 200),
+        let mut streams = Streams {
+            input: Input::new(pipe, tty),
+            output: Arc::clone(&record.output),
+            terminal: tty.then(|| Arc::clone(&record.terminal)),
         };
-        let endpoint = EndpointSettings {
-            ip_address: address,
-            ..EndpointSettings::default()
+        let mut paused = record.paused.subscribe();
+        record.tell(engine, "start", &[]);
+        let engine = Arc::clone(engine);
+        let task = tokio::spawn(async move {
+            let code = program.run(&context, &mut streams).await;
+            // An error says that the container is gone.
+            let _ = paused.wait_for(|paused| !paused).await;
+            let mut inner = engine.lock();
+            if let Some(record) = inner.containers.get_mut(&id)
+                && record.phase.borrow().ends == run
+            {
+                inner.finish(&engine, &id, code);
+            }
+        });
+        record.task = Some(task.abort_handle());
+        Ok(true)
+    }
+
+    /// Ends the run of a container, and removes it where that was asked for.
+    pub(crate) fn finish(&mut self, engine: &Engine, id: &str, code: i64) {
+        let Some(record) = self.containers.get_mut(id) else {
+            return;
         };
-        NetworkSettings {
-            networks: BTreeMap::from([(mode.to_owned(), endpoint)]),
+        record.end(engine, code);
+        if record.body.host_config.auto_remove {
+            self.remove_container(engine, id, true);
         }
     }
 
-    /// As an entry of the list.
-    pub(crate) fn summary(&self) -> ContainerSummary {
-        let status = match (self.started, self.finished) {
-            (Some(started), _) if self.running() => format!("Up {}", since(started)),
-            (_, Some(finished)) => format!(
-                "Exited ({}) {} ago",
-                self.phase.borrow().exit_code,
-                since(finished)
-            ),
-            _ => "Created".to_owned(),
+    /// Forgets a container that does not run, and its execs and files; with `volumes` those of its
+    /// volumes that have no name of their own, too.
+    pub(crate) fn remove_container(&mut self, engine: &Engine, id: &str, volumes: bool) {
+        let Some(record) = self.containers.remove(id) else {
+            return;
         };
-        ContainerSummary {
-            id: self.id.clone(),
-            names: vec![format!("/{}", self.name)],
-            image: self.body.config.image.clone(),
-            image_id: self.image.clone(),
-            command: self.command().join(" "),
-            created: self.created.as_second(),
-            ports: Vec::new(),
-            labels: self.body.config.labels.clone(),
-            state: self.status().to_owned(),
-            status,
-            host_config: SummaryHostConfig {
-                network_mode: self.body.host_config.network_mode.clone(),
-            },
-            network_settings: self.network(),
-            mounts: self.mounts.clone(),
+        self.execs.retain(|_, exec| exec.container != id);
+        engine.remove_directory(id);
+        if volumes {
+            for mount in &record.mounts {
+                if let Some(name) = &mount.volume
+                    && self
+                        .volumes
+                        .get(name)
+                        .is_some_and(|volume| volume.anonymous)
+                {
+                    // Another container may use it by now: then it stays.
+                    let _ = self.remove_volume(engine, name);
+                }
+            }
         }
-    }
-
-    /// As inspected.
-    pub(crate) fn inspect(&self) -> Container {
-        let time = |time: Option<Timestamp>| time.map_or(NEVER.to_owned(), |t| format!("{t:.9}"));
-        let mut command = self.command().into_iter();
-        Container {
-            id: self.id.clone(),
-            created: time(Some(self.created)),
-            path: command.next().unwrap_or_default(),
-            args: command.collect(),
-            state: State {
-                status: self.status().to_owned(),
-                running: self.running(),
-                pid: self.pid,
-                exit_code: self.phase.borrow().exit_code,
-                started_at: time(self.started),
-                finished_at: time(self.finished),
-                ..State::default()
-            },
-            image: self.image.clone(),
-            name: format!("/{}", self.name),
-            restart_count: 0,
-            driver: "overlay2".to_owned(),
-            platform: "linux".to_owned(),
-            app_armor_profile: match self.app_armor {
-                true => "docker-default".to_owned(),
-                false => "unconfined".to_owned(),
-            },
-            exec_ids: None,
-            host_config: self.body.host_config.clone(),
-            mounts: self.mounts.clone(),
-            config: self.body.config.clone(),
-            network_settings: self.network(),
-        }
+        record.tell(engine, "destroy", &[]);
+        record.phase.send_modify(|phase| phase.removed = true);
     }
 }
 
-fn since(time: Timestamp) -> String {
-    match Timestamp::now().as_second() - time.as_second() {
-        ..=1 => "Less than a second".to_owned(),
-        seconds @ 2..=119 => format!("{seconds} seconds"),
-        seconds => format!("{} minutes", seconds / 60),
+/// What the image and the engine add.
+fn complete(body: &mut CreateBody, image: &Image, id: &str) {
+    let config = &mut body.config;
+    if config.entrypoint.is_none() {
+        config.entrypoint.clone_from(&image.config.entrypoint);
+        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+            config.cmd.clone_from(&image.config.cmd);
+        }
+    }
+    let mut env = image.config.env.clone().unwrap_or_default();
+    env.extend(config.env.clone().unwrap_or_default());
+    config.env = Some(env);
+    if config.hostname.is_empty() {
+        config.hostname = id[..12].to_owned();
+    }
+    let host_config = &mut body.host_config;
+    if matches!(host_config.network_mode.as_str(), "" | "default") {
+        host_config.network_mode = "bridge".to_owned();
+    }
+    if !host_config.privileged {
+        // As dockerd shows them: its default lists, unless the caller named others.
+        let defaults = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        host_config
+            .masked_paths
+            .get_or_insert_with(|| defaults(MASKED));
+        host_config
+            .readonly_paths
+            .get_or_insert_with(|| defaults(READ_ONLY));
+    }
+    if host_config.runtime.is_empty() {
+        host_config.runtime = "runc".to_owned();
     }
 }
 
-/// Checks and opens what is mounted.
-fn mounts(
-    engine: &Engine,
-    root: &Root,
-    host_config: &HostConfig,
-) -> Result<(Vec<MountPoint>, Vec<Mounted>), Refusal> {
-    let mut wanted = Vec::new();
-    for bind in host_config.binds.iter().flatten() {
-        let mut parts = bind.split(':');
-        let (Some(source), Some(target), mode) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(Refusal::bad(format!(
-                "invalid volume specification: '{bind}'"
-            )));
-        };
-        let mode = mode.unwrap_or_default();
-        if parts.next().is_some() || source.is_empty() {
-            return Err(Refusal::bad(format!(
-                "invalid volume specification: '{bind}'"
-            )));
-        }
-        wanted.push((source, target, mode, true));
+/// The networks that a container is created in: one, that of its mode.
+fn endpoints(body: &CreateBody, given: Map<String, Value>) -> Result<Vec<Endpoint>, Refusal> {
+    let mode = body.host_config.network_mode.as_str();
+    if mode.starts_with("container:") {
+        return Ok(Vec::new());
     }
-    for mount in host_config.mounts.iter().flatten() {
-        match mount.kind.as_str() {
-            "bind" | "volume" => {}
-            "tmpfs" => continue,
-            other => {
-                return Err(Refusal::bad(format!(
-                    "invalid mount config for type \"{other}\": mount type unknown: \"{other}\""
-                )));
-            }
-        }
-        if (mount.kind == "bind") != mount.source.starts_with('/') {
-            return Err(Refusal::bad(format!(
-                "invalid mount config for type \"{}\": invalid mount path: '{}'",
-                mount.kind, mount.source
-            )));
-        }
-        let mode = if mount.read_only { "ro" } else { "" };
-        wanted.push((&mount.source, &mount.target, mode, false));
+    if given.len() > 1 {
+        let names: Vec<_> = given.keys().cloned().collect();
+        return Err(Refusal::bad(format!(
+            "Container cannot be connected to network endpoints: {}",
+            names.join(", ")
+        )));
     }
-    let mut points = Vec::new();
-    let mut opened = Vec::new();
-    for (source, target, mode, create) in wanted {
-        if !target.starts_with('/') {
-            return Err(Refusal::bad(format!(
-                "invalid mount config: invalid mount path: '{target}' mount path must be absolute"
-            )));
+    let mut endpoints = Vec::new();
+    let mut given = given.into_iter();
+    let config = match given.next() {
+        Some((name, Value::Object(config))) if name == mode || name == "default" => config,
+        // A network of another name is joined too, as an engine since API 1.44 does it.
+        Some((name, config)) if name != mode && name != "default" => {
+            let config = config.as_object().cloned().unwrap_or_default();
+            endpoints.push(Endpoint::wanted(&name, config));
+            Map::new()
         }
-        let target = normal(target);
-        if target == "/" {
-            return Err(Refusal::bad(
-                "invalid specification: destination can't be '/'",
-            ));
-        }
-        if points
-            .iter()
-            .any(|point: &MountPoint| point.destination == target)
-        {
-            return Err(Refusal::bad(format!("Duplicate mount point: {target}")));
-        }
-        let options: Vec<_> = mode
-            .split(',')
-            .filter(|option| !option.is_empty())
-            .collect();
-        if let Some(unknown) = options.iter().find(|option| {
-            ![
-                "ro",
-                "rw",
-                "z",
-                "Z",
-                "rprivate",
-                "private",
-                "rshared",
-                "shared",
-                "rslave",
-                "slave",
-                "nocopy",
-                "consistent",
-                "cached",
-                "delegated",
-            ]
-            .contains(*option)
-        }) {
-            return Err(Refusal::bad(format!("invalid mode: {unknown}")));
-        }
-        let read_only = options.contains(&"ro");
-        let is_bind = source.starts_with('/');
-        let (place, file) = if is_bind {
-            let source = normal(source);
-            let failed = |error: rustix::io::Errno| Refusal::internal(std::io::Error::from(error));
-            match engine.host.below(&source) {
-                Ok(Ok(directory)) => (directory, None),
-                Ok(Err(_)) => (engine.host.clone(), Some(source)),
-                // The short form makes a directory that is missing, the long form refuses.
-                Err(rustix::io::Errno::NOENT) if create => {
-                    engine.host.make_dirs(&source).map_err(failed)?;
-                    match engine.host.below(&source).map_err(failed)? {
-                        Ok(directory) => (directory, None),
-                        Err(_) => (engine.host.clone(), Some(source)),
-                    }
-                }
-                Err(rustix::io::Errno::NOENT) => {
-                    return Err(Refusal::bad(format!(
-                        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
-                    )));
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        } else if valid_name(source) {
-            let directory = engine
-                .make_directory(&format!("volume-{source}"))
-                .map_err(Refusal::internal)?;
-            (directory, None)
-        } else {
-            return Err(Refusal::bad(format!(
-                "create {source}: \"{source}\" includes invalid characters for a local volume \
-                 name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a \
-                 host directory, use absolute path"
-            )));
-        };
-        root.make_dirs(&target)
-            .map_err(|error| Refusal::internal(std::io::Error::from(error)))?;
-        let propagation = options
-            .iter()
-            .find(|option| option.ends_with("shared") || option.ends_with("slave"))
-            .map_or("rprivate", |option| option);
-        points.push(MountPoint {
-            kind: if is_bind { "bind" } else { "volume" }.to_owned(),
-            source: match is_bind {
-                true => normal(source),
-                false => format!("/var/lib/docker/volumes/{source}/_data"),
-            },
-            destination: target.clone(),
-            mode: mode.to_owned(),
-            rw: !read_only,
-            propagation: if is_bind {
-                propagation.to_owned()
-            } else {
-                String::new()
-            },
-        });
-        opened.push(Mounted {
-            target,
-            root: place,
-            file,
-            read_only,
-            // Root in the container is nobody of the host, unless the container asks for the host's
-            // users where they are only mapped.
-            foreign: is_bind
-                && (engine.options.rootless
-                    || engine.options.userns_remap && host_config.userns_mode != "host"),
-        });
-    }
-    Ok((points, opened))
+        _ => Map::new(),
+    };
+    endpoints.insert(0, Endpoint::wanted(mode, config));
+    Ok(endpoints)
 }
 
 /// Whether dockerd takes this as the name of a container or volume.

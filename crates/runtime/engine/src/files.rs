@@ -4,6 +4,10 @@
 //! path belongs to. To the kernel that directory is `/`: neither `..` nor an absolute link leads out
 //! of it, and `RESOLVE_NO_MAGICLINKS` closes `/proc/self/root` and its like.
 
+mod tree;
+
+pub(crate) use tree::{Entry, set_changed};
+
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};

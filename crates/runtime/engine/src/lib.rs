@@ -20,14 +20,23 @@
 
 mod answer;
 mod api;
+mod archive;
 mod authorization;
+mod changes;
 pub mod commands;
 mod container;
+mod decode;
+mod events;
 mod files;
-mod log;
+mod filters;
+mod image;
+mod io;
+mod network;
+mod request;
 mod route;
 mod server;
 mod state;
+mod volume;
 
 pub use authorization::AuthorizationPolicy;
 pub use server::{Engine, EngineOptions, Error, Seed};

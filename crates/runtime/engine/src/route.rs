@@ -1,30 +1,14 @@
 //! From a request to the part of the API that answers it, as dockerd's router does.
 
 use crate::answer::{Answer, Refusal};
+use crate::request::{Call, spool, values};
 use crate::state::Engine;
 use crate::{API_VERSION, ENGINE_VERSION, MIN_API_VERSION, api};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::body::Incoming;
+use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How many bytes a request body may have.
-const BODY: usize = 4 * 1024 * 1024;
-/// How long a request body may take.
-const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// A request as the handlers see it.
-pub(crate) struct Call {
-    pub(crate) engine: Arc<Engine>,
-    query: Vec<(String, String)>,
-    content_type: Option<String>,
-    body: Bytes,
-}
 
 /// Answers one request.
 pub(crate) async fn serve(engine: Arc<Engine>, request: Request<Incoming>) -> Answer {
@@ -51,7 +35,6 @@ pub(crate) async fn serve(engine: Arc<Engine>, request: Request<Incoming>) -> An
 
 async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let method = request.method().clone();
-    let query = query(request.uri().query().unwrap_or_default());
     // The router matches the decoded path, so `%63reate` and `v1.41%2fcontainers` are routes.
     let path = percent_decode_str(request.uri().path())
         .decode_utf8_lossy()
@@ -64,93 +47,123 @@ async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> Result<Answe
         }
         return Ok(answer);
     }
-    let path = without_version(&path)?;
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    if request.body().size_hint().lower() > BODY as u64 {
-        return Err(Refusal::bad(format!(
-            "the body is larger than {BODY} bytes"
-        )));
-    }
-    let body = Limited::new(request.into_body(), BODY).collect();
-    let body = tokio::time::timeout(BODY_TIME, body)
-        .await
-        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body took too long"))?
-        .map_err(|error| Refusal::bad(format!("cannot read the body: {error}")))?
-        .to_bytes();
-    let call = Call {
-        engine,
-        query,
-        content_type,
-        body,
-    };
+    let (minor, path) = version(&path)?;
     let parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
-    match (method.as_str(), parts.as_slice()) {
-        ("GET" | "HEAD", ["_ping"]) => Ok(api::system::ping()),
-        ("GET", ["version"]) => Ok(api::system::version()),
-        ("GET", ["info"]) => Ok(api::system::info(&call)),
-        ("GET", ["containers", "json"]) => api::containers::list(&call),
-        ("POST", ["containers", "create"]) => api::containers::create(&call),
-        ("GET", ["containers", id, "json"]) => api::containers::inspect(&call, id),
-        ("POST", ["containers", id, "start"]) => api::containers::start(&call, id),
-        ("POST", ["containers", id, "stop"]) => api::containers::stop(&call, id),
-        ("POST", ["containers", id, "restart"]) => api::containers::restart(&call, id),
-        ("POST", ["containers", id, "kill"]) => api::containers::kill(&call, id),
-        ("POST", ["containers", id, "wait"]) => api::containers::wait(&call, id),
-        ("POST", ["containers", id, "rename"]) => api::containers::rename(&call, id),
-        ("GET", ["containers", id, "logs"]) => api::containers::logs(&call, id),
-        ("DELETE", ["containers", id]) => api::containers::remove(&call, id),
-        ("POST", ["containers", id, "exec"]) => api::exec::create(&call, id),
-        ("POST", ["exec", id, "start"]) => api::exec::start(&call, id),
-        ("GET", ["exec", id, "json"]) => api::exec::inspect(&call, id),
-        ("GET", ["images", "json"]) => Ok(api::images::list(&call)),
-        ("POST", ["images", "create"]) => api::images::pull(&call),
-        ("GET", ["images", name @ .., "json"]) if !name.is_empty() => {
-            api::images::inspect(&call, &name.join("/"))
-        }
-        _ => Err(Refusal::not_found("page not found")),
+    let (method, parts) = (method.as_str(), parts.as_slice());
+    if let ("PUT", ["containers", id, "archive"]) = (method, parts) {
+        let query = values(request.uri().query().unwrap_or_default())?;
+        let archive = spool(request.into_body()).await?;
+        return api::archive::put(&engine, id, &query, archive).await;
+    }
+    let call = Call::read(engine, minor, request).await?;
+    match parts {
+        ["containers", rest @ ..] => containers(&call, method, rest).await,
+        ["exec", id, rest @ ..] => match (method, rest) {
+            ("POST", ["start"]) => api::exec::start(&call, id),
+            ("POST", ["resize"]) => api::exec::resize(&call, id),
+            ("GET", ["json"]) => api::exec::inspect(&call, id),
+            _ => Err(nothing()),
+        },
+        ["images", rest @ ..] => images(&call, method, rest),
+        ["networks", rest @ ..] => networks(&call, method, rest),
+        ["volumes", rest @ ..] => volumes(&call, method, rest),
+        _ => match (method, parts) {
+            ("GET" | "HEAD", ["_ping"]) => Ok(api::system::ping()),
+            ("GET", ["version"]) => Ok(api::system::version()),
+            ("GET", ["info"]) => Ok(api::system::info(&call)),
+            ("GET", ["events"]) => api::events::stream(&call),
+            ("GET", ["system", "df"]) => api::disk::usage(&call),
+            _ => Err(nothing()),
+        },
     }
 }
 
-impl Call {
-    /// A query parameter, empty when it is absent.
-    pub(crate) fn query(&self, name: &str) -> &str {
-        let found = self.query.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value)
-    }
-
-    /// A query parameter that is a truth value in dockerd's reading.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        let value = self.query(name).trim().to_ascii_lowercase();
-        !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
-    }
-
-    /// The JSON body.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let kind = self.content_type.as_deref().unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
-            return Err(Refusal::bad(format!(
-                "unsupported Content-Type header ({kind}): must be 'application/json'"
-            )));
-        }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Refusal::bad(format!("invalid JSON: {error}")))
+async fn containers(call: &Call, method: &str, parts: &[&str]) -> Result<Answer, Refusal> {
+    use api::{archive, attach, containers, exec, life, prune, watch};
+    match (method, parts) {
+        ("GET", ["json"]) => containers::list(call),
+        ("POST", ["create"]) => containers::create(call),
+        ("POST", ["prune"]) => prune::containers(call),
+        ("GET", [id, "json"]) => containers::inspect(call, id),
+        ("POST", [id, "rename"]) => containers::rename(call, id),
+        ("DELETE", [id]) => containers::remove(call, id),
+        ("POST", [id, "start"]) => life::start(call, id),
+        ("POST", [id, "stop"]) => life::stop(call, id),
+        ("POST", [id, "restart"]) => life::restart(call, id),
+        ("POST", [id, "kill"]) => life::kill(call, id),
+        ("POST", [id, "pause"]) => life::pause(call, id),
+        ("POST", [id, "unpause"]) => life::unpause(call, id),
+        ("POST", [id, "wait"]) => life::wait(call, id),
+        ("POST", [id, "resize"]) => attach::resize(call, id),
+        ("POST", [id, "attach"]) => attach::attach(call, id),
+        ("GET", [id, "logs"]) => watch::logs(call, id),
+        ("GET", [id, "top"]) => watch::top(call, id),
+        ("GET", [id, "stats"]) => watch::stats(call, id),
+        ("GET", [id, "changes"]) => archive::changes(call, id).await,
+        ("GET", [id, "archive"]) => archive::get(call, id).await,
+        ("HEAD", [id, "archive"]) => archive::stat(call, id),
+        ("POST", [id, "exec"]) => exec::create(call, id),
+        _ => Err(nothing()),
     }
 }
 
-/// The path without `/v1.NN`, which is checked.
-fn without_version(path: &str) -> Result<&str, Refusal> {
+fn images(call: &Call, method: &str, parts: &[&str]) -> Result<Answer, Refusal> {
+    match (method, parts) {
+        ("GET", ["json"]) => api::images::list(call),
+        ("POST", ["create"]) => api::images::pull(call),
+        ("POST", ["prune"]) => api::prune::images(call),
+        ("GET", [name @ .., "json"]) if !name.is_empty() => {
+            api::images::inspect(call, &name.join("/"))
+        }
+        ("GET", [name @ .., "history"]) if !name.is_empty() => {
+            api::images::history(call, &name.join("/"))
+        }
+        ("POST", [name @ .., "tag"]) if !name.is_empty() => api::images::tag(call, &name.join("/")),
+        ("DELETE", name @ [_, ..]) => api::images::remove(call, &name.join("/")),
+        _ => Err(nothing()),
+    }
+}
+
+fn networks(call: &Call, method: &str, parts: &[&str]) -> Result<Answer, Refusal> {
+    match (method, parts) {
+        ("GET", [] | [""]) => api::networks::list(call),
+        ("POST", ["create"]) => api::networks::create(call),
+        ("POST", ["prune"]) => api::prune::networks(call),
+        ("GET", [id]) => api::networks::inspect(call, id),
+        ("DELETE", [id]) => api::networks::remove(call, id),
+        ("POST", [id, "connect"]) => api::networks::connect(call, id),
+        ("POST", [id, "disconnect"]) => api::networks::disconnect(call, id),
+        _ => Err(nothing()),
+    }
+}
+
+fn volumes(call: &Call, method: &str, parts: &[&str]) -> Result<Answer, Refusal> {
+    match (method, parts) {
+        ("GET", []) => api::volumes::list(call),
+        ("POST", ["create"]) => api::volumes::create(call),
+        ("POST", ["prune"]) => api::prune::volumes(call),
+        ("GET", [name]) => api::volumes::inspect(call, name),
+        ("DELETE", [name]) => api::volumes::remove(call, name),
+        _ => Err(nothing()),
+    }
+}
+
+fn nothing() -> Refusal {
+    Refusal::not_found("page not found")
+}
+
+/// The minor number of the version that a path asks for, the newest where it names none, and the
+/// path without it.
+fn version(path: &str) -> Result<(u32, &str), Refusal> {
+    let newest = minor(API_VERSION);
     let Some((version, _)) = path
         .strip_prefix("/v")
         .and_then(|rest| rest.split_once('/'))
     else {
-        return Ok(path);
+        return Ok((newest, path));
     };
     if version.is_empty() || !version.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return Ok(path);
+        return Ok((newest, path));
     }
     if number(version) < number(MIN_API_VERSION) {
         return Err(Refusal::bad(format!(
@@ -163,7 +176,11 @@ fn without_version(path: &str) -> Result<&str, Refusal> {
             "client version {version} is too new. Maximum supported API version is {API_VERSION}"
         )));
     }
-    Ok(&path[2 + version.len()..])
+    Ok((minor(version), &path[2 + version.len()..]))
+}
+
+fn minor(version: &str) -> u32 {
+    number(version).get(1).copied().unwrap_or_default()
 }
 
 fn number(version: &str) -> Vec<u32> {
@@ -183,20 +200,6 @@ fn number(version: &str) -> Vec<u32> {
     parts
 }
 
-fn query(text: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_decode_str(&text).decode_utf8_lossy().into_owned()
-    };
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key), decode(value))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,15 +207,16 @@ mod tests {
     #[test]
     fn versions_are_compared_as_dockerd_compares_them() {
         for (path, rest) in [
-            ("/v1.41/info", "/info"),
-            ("/v01.41/info", "/info"),
-            ("/v1.41.0.0/info", "/info"),
-            ("/v1.24/info", "/info"),
-            ("/info", "/info"),
-            ("/vx/info", "/vx/info"),
-            ("/version", "/version"),
+            ("/v1.41/info", (41, "/info")),
+            ("/v01.41/info", (41, "/info")),
+            ("/v1.041/info", (41, "/info")),
+            ("/v1.41.0.0/info", (41, "/info")),
+            ("/v1.24/info", (24, "/info")),
+            ("/info", (51, "/info")),
+            ("/vx/info", (51, "/vx/info")),
+            ("/version", (51, "/version")),
         ] {
-            assert_eq!(without_version(path).unwrap(), rest);
+            assert_eq!(version(path).unwrap(), rest);
         }
         for path in [
             "/v1.23/info",
@@ -220,7 +224,7 @@ mod tests {
             "/v1.99999999999/info",
             "/v2/info",
         ] {
-            assert_eq!(without_version(path).unwrap_err().status, 400, "{path}");
+            assert_eq!(version(path).unwrap_err().status, 400, "{path}");
         }
     }
 }

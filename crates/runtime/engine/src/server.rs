@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::authorization::AuthorizationPolicy;
+use crate::decode::Created;
 use crate::state;
 use crate::{api, route};
 use cofferdam_docker::wire::CreateBody;
@@ -234,14 +235,12 @@ fn plant(engine: &Arc<state::Engine>, seed: &Seed) -> Result<(), Error> {
         .lock()
         .add_image(&seed.body.config.image)
         .map_err(|error| failed(error.to_string()))?;
-    let id = api::containers::make(engine, &seed.name, seed.body.clone())
+    let id = Created::of(&seed.body)
+        .and_then(|created| api::containers::make(engine, &seed.name, created))
         .map_err(|refusal| failed(refusal.message))?;
     if seed.running {
-        let mut inner = engine.lock();
-        inner
-            .container(&id)
-            .and_then(|record| record.start(engine))
-            .map_err(|refusal| failed(refusal.message))?;
+        let started = engine.lock().start(engine, &id);
+        started.map_err(|refusal| failed(refusal.message))?;
     }
     Ok(())
 }
@@ -326,6 +325,7 @@ async fn connection(
             .header_read_timeout(HEAD_TIME)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades()
     );
     // A connection that breaks concerns its client only.
     tokio::select! {

@@ -1,20 +1,26 @@
-//! What the engine holds: containers, execs and images, under one lock that is never held while
-//! something waits.
+//! What the engine holds: containers, execs, images, networks and volumes, under one lock that is
+//! never held while something waits.
 
 use crate::answer::Refusal;
 use crate::container::Record;
+use crate::events::Events;
 use crate::files::Root;
-use crate::log::Log;
+use crate::io::{Output, Pipe, Size};
+use crate::network::Network;
 use crate::server::EngineOptions;
-use cofferdam_docker::wire::{Image, ImageConfig};
+use crate::volume::Volume;
+use cofferdam_docker::wire::{ExecCreate, Image};
 use hyper::StatusCode;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
-/// How many containers, and how many execs and images, the engine holds.
+/// How many containers, and how many execs, images, networks and volumes, the engine holds.
 pub(crate) const MOST: usize = 1000;
+/// How many connections may be taken over at a time.
+const SESSIONS: usize = 256;
 
 /// The engine behind its listeners.
 pub(crate) struct Engine {
@@ -24,6 +30,8 @@ pub(crate) struct Engine {
     /// Where the containers' own directories are; removed with the engine.
     directory: TempDir,
     pub(crate) id: String,
+    pub(crate) events: Events,
+    pub(crate) sessions: Arc<Semaphore>,
     inner: Mutex<Inner>,
 }
 
@@ -34,15 +42,21 @@ pub(crate) struct Inner {
     pub(crate) execs: BTreeMap<String, ExecRecord>,
     /// By id.
     pub(crate) images: BTreeMap<String, Image>,
+    /// By id.
+    pub(crate) networks: BTreeMap<String, Network>,
+    /// By name.
+    pub(crate) volumes: BTreeMap<String, Volume>,
 }
 
 /// A command in a running container.
 pub(crate) struct ExecRecord {
     pub(crate) container: String,
-    pub(crate) body: cofferdam_docker::wire::ExecCreate,
+    pub(crate) body: ExecCreate,
     pub(crate) started: bool,
     pub(crate) exit_code: Option<i64>,
-    pub(crate) log: Arc<Log>,
+    pub(crate) output: Arc<Output>,
+    pub(crate) input: Arc<Pipe>,
+    pub(crate) terminal: Arc<Size>,
 }
 
 impl Engine {
@@ -54,9 +68,12 @@ impl Engine {
                 .tempdir()?,
             id: random_id()?,
             options,
+            events: Events::new(),
+            sessions: Arc::new(Semaphore::new(SESSIONS)),
             inner: Mutex::default(),
         };
         engine.lock().add_image("allowed/app:1")?;
+        engine.lock().add_predefined_networks()?;
         Ok(engine)
     }
 
@@ -68,7 +85,7 @@ impl Engine {
     pub(crate) fn end_all(&self) {
         for record in self.lock().containers.values_mut() {
             if record.running() {
-                record.end(137);
+                record.end(self, 137);
             }
         }
     }
@@ -114,78 +131,26 @@ impl Inner {
         }
     }
 
+    /// The container with this full id.
+    pub(crate) fn known(&self, id: &str) -> Result<&Record, Refusal> {
+        self.containers
+            .get(id)
+            .ok_or_else(|| Refusal::not_found(format!("No such container: {id}")))
+    }
+
     pub(crate) fn container(&mut self, key: &str) -> Result<&mut Record, Refusal> {
         let id = self.find(key)?;
         self.containers
             .get_mut(&id)
             .ok_or_else(|| Refusal::not_found(format!("No such container: {key}")))
     }
-
-    /// Finds an image by id, prefix of the id, or reference.
-    pub(crate) fn image(&self, key: &str) -> Result<&Image, Refusal> {
-        let reference = with_tag(key);
-        let hex = key.strip_prefix("sha256:").unwrap_or(key);
-        self.images
-            .values()
-            .find(|image| {
-                image.repo_tags.contains(&reference)
-                    || (!hex.is_empty() && image.id["sha256:".len()..].starts_with(hex))
-            })
-            .ok_or_else(|| Refusal::not_found(format!("No such image: {reference}")))
-    }
-
-    /// Pretends that an image was pulled.
-    pub(crate) fn add_image(&mut self, reference: &str) -> std::io::Result<()> {
-        let reference = with_tag(reference);
-        if self.images.len() >= MOST || self.image(&reference).is_ok() {
-            return Ok(());
-        }
-        let id = format!("sha256:{}", random_id()?);
-        let image = Image {
-            id: id.clone(),
-            repo_tags: vec![reference],
-            created: "2026-01-15T09:00:00Z".to_owned(),
-            config: ImageConfig {
-                env: Some(vec![format!("PATH={PATH}")]),
-                cmd: Some(
-                    ["/bin/sh", "-c", "echo ready; sleep infinity"]
-                        .map(str::to_owned)
-                        .to_vec(),
-                ),
-                working_dir: "/".to_owned(),
-                ..ImageConfig::default()
-            },
-            architecture: "amd64".to_owned(),
-            os: "linux".to_owned(),
-            size: 7_800_000,
-            ..Image::default()
-        };
-        self.images.insert(id, image);
-        Ok(())
-    }
 }
-
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// 64 hexadecimal digits that nobody can guess.
 pub(crate) fn random_id() -> std::io::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// A reference with the tag that it implies.
-pub(crate) fn with_tag(reference: &str) -> String {
-    let reference = reference
-        .strip_prefix("docker.io/library/")
-        .or_else(|| reference.strip_prefix("docker.io/"))
-        .unwrap_or(reference);
-    let last = reference.rsplit('/').next().unwrap_or_default();
-    if last.contains(':') || last.contains('@') {
-        reference.to_owned()
-    } else {
-        format!("{reference}:latest")
-    }
 }
 
 /// A refusal for a store that is full.

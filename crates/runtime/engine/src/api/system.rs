@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::commands::KERNEL;
-use crate::route::Call;
+use crate::request::Call;
 use crate::{API_VERSION, ENGINE_VERSION, MIN_API_VERSION};
 use cofferdam_docker::wire::{Component, Info, Plugins, Version};
 use hyper::StatusCode;
@@ -48,6 +48,7 @@ pub(crate) fn info(call: &Call) -> Answer {
     let inner = call.engine.lock();
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let running = inner.containers.values().filter(|c| c.running()).count();
+    let paused = inner.containers.values().filter(|c| c.is_paused()).count();
     let mut security = vec![
         "name=apparmor".to_owned(),
         "name=seccomp,profile=builtin".to_owned(),
@@ -63,7 +64,8 @@ pub(crate) fn info(call: &Call) -> Answer {
     Answer::ok(&Info {
         id: call.engine.id.clone(),
         containers: count(inner.containers.len()),
-        containers_running: count(running),
+        containers_running: count(running - paused),
+        containers_paused: count(paused),
         containers_stopped: count(inner.containers.len() - running),
         images: count(inner.images.len()),
         driver: "overlay2".to_owned(),

@@ -30,6 +30,35 @@ pub(crate) struct Wanted {
     pub(crate) timestamps: bool,
     /// Frames rather than plain bytes.
     pub(crate) frames: bool,
+    /// From when on.
+    pub(crate) since: Option<Timestamp>,
+    /// Until when.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Wanted {
+    /// Output as it comes.
+    pub(crate) fn live(stdout: bool, stderr: bool, frames: bool) -> Self {
+        Self {
+            stdout,
+            stderr,
+            timestamps: false,
+            frames,
+            since: None,
+            until: None,
+        }
+    }
+
+    pub(crate) fn has(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Stdout => self.stdout,
+            Kind::Stderr => self.stderr,
+        }
+    }
+
+    fn within(self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time <= until)
+    }
 }
 
 impl Log {
@@ -71,11 +100,7 @@ impl Log {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut out = Vec::new();
         for (time, kind, bytes) in lines.entries.get(from..).unwrap_or_default() {
-            let asked = match kind {
-                Kind::Stdout => wanted.stdout,
-                Kind::Stderr => wanted.stderr,
-            };
-            if !asked {
+            if !wanted.has(*kind) || !wanted.within(*time) {
                 continue;
             }
             let mut line = Vec::new();

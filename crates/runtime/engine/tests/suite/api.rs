@@ -1,71 +1,12 @@
 //! The engine through its socket, with the client that the broker uses and with raw bytes.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use cofferdam_docker::wire::{CreateBody, ExecCreate, HostConfig};
-use cofferdam_docker::{Client, stream};
+use crate::support::{body, get, raw, rig, run};
+use cofferdam_docker::stream;
+use cofferdam_docker::wire::{ExecCreate, HostConfig};
 use cofferdam_engine::{AuthorizationPolicy, Engine, EngineOptions, Error, Seed};
 use serde_json::json;
 use std::path::Path;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-struct Rig {
-    dir: TempDir,
-    engine: Engine,
-    client: Client,
-}
-
-async fn rig(change: impl FnOnce(&mut EngineOptions)) -> Rig {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(dir.path().join("host/etc")).unwrap();
-    std::fs::write(dir.path().join("host/etc/hostname"), "pretend-host\n").unwrap();
-    let mut options = EngineOptions::new(dir.path().join("docker.sock"), dir.path().join("host"));
-    change(&mut options);
-    let engine = Engine::start(options).await.unwrap();
-    let client = Client::unix(engine.socket());
-    Rig {
-        dir,
-        engine,
-        client,
-    }
-}
-
-fn body(command: &[&str], binds: &[&str]) -> CreateBody {
-    let mut body = CreateBody::default();
-    body.config.image = "allowed/app:1".to_owned();
-    body.config.cmd = Some(command.iter().map(|word| (*word).to_owned()).collect());
-    body.host_config.binds = Some(binds.iter().map(|bind| (*bind).to_owned()).collect());
-    body
-}
-
-/// Creates, starts, waits; answers the exit code and the output.
-async fn run(client: &Client, body: &CreateBody) -> (i64, String) {
-    let id = client.create(None, body).await.unwrap().id;
-    client.start(&id).await.unwrap();
-    let code = client.wait(&id).await.unwrap();
-    let frames = client.logs(&id, 1000).await.unwrap();
-    let text = frames.into_iter().flat_map(|frame| frame.bytes).collect();
-    (code, String::from_utf8(text).unwrap())
-}
-
-/// Sends bytes as they are and reads the whole answer.
-async fn raw(rig: &Rig, request: &str) -> String {
-    let mut stream = tokio::net::UnixStream::connect(rig.engine.socket())
-        .await
-        .unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-async fn get(rig: &Rig, path: &str) -> String {
-    raw(
-        rig,
-        &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
-    )
-    .await
-}
 
 #[tokio::test]
 async fn a_host_bind_makes_a_marker_appear_in_the_pretend_host() {
@@ -211,7 +152,7 @@ async fn a_command_runs_in_a_running_container() {
         .unwrap()
         .id;
     let exec = ExecCreate {
-        cmd: ["sh", "-c", "id; cat /host/etc/hostname; exit"]
+        cmd: ["sh", "-c", "id; cat /host/etc/hostname; exit 4"]
             .map(str::to_owned)
             .to_vec(),
         attach_stdout: true,
@@ -237,7 +178,7 @@ async fn a_command_runs_in_a_running_container() {
     );
     assert_eq!(
         rig.client.exec_inspect(&exec).await.unwrap().exit_code,
-        Some(127)
+        Some(4)
     );
 }
 
