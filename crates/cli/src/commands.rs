@@ -2,9 +2,11 @@
 
 pub(crate) mod audit;
 pub(crate) mod completions;
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod generate;
+pub(crate) mod keys;
 pub(crate) mod posture;
 pub(crate) mod scan;
 pub(crate) mod token;

@@ -1,6 +1,7 @@
 //! The binary `cofferdam`: argument parsing and printing only.
 
 mod commands;
+mod connect;
 mod demo;
 mod exit;
 mod input;
@@ -29,6 +30,8 @@ enum Command {
     Scan(Box<commands::scan::Args>),
     Posture(commands::posture::Args),
     Demo(commands::demo::Args),
+    Connect(commands::connect::Args),
+    Keys(commands::keys::Args),
     Audit(Box<commands::audit::Args>),
     Token(Box<commands::token::Args>),
     Explain(commands::explain::Args),
@@ -55,6 +58,8 @@ fn run() -> Exit {
         Command::Scan(args) => commands::scan::run(*args),
         Command::Posture(args) => commands::posture::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Connect(args) => commands::connect::run(&args),
+        Command::Keys(args) => commands::keys::run(&args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Token(args) => commands::token::run(&args),
         Command::Explain(args) => commands::explain::run(&args),

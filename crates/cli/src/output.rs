@@ -5,6 +5,7 @@ use crate::input::Failure;
 use cofferdam_assess::Assessment;
 use cofferdam_report::TerminalOptions;
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -180,6 +181,16 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// Writes a whole file or none: beside its place first, then renamed.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    write_whole(path, text.as_bytes(), 0o600)
+}
+
+/// The same for a file that everybody may read.
+pub(crate) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_whole(path, bytes, 0o644)
+}
+
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(format!("cannot write `{}`: {error}", path.display()))
     };
@@ -192,7 +203,9 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
         .prefix(".cofferdam-")
         .tempfile_in(folder)
         .map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes())
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(mode)))
+        .and_then(|()| file.as_file().sync_all())
         .map_err(|error| failed(&error))?;
     file.persist(path).map_err(|error| failed(&error.error))?;
     Ok(())

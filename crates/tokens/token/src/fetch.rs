@@ -15,4 +15,4 @@ mod keys;
 pub use client::{Client, FetchError};
 pub use exchange::{Issued, TokenExchange};
 pub use introspection::{IntrospectionClient, IntrospectionError};
-pub use keys::{KeyFetcher, KeyFetcherBuilder, KeySource};
+pub use keys::{KeyFetcher, KeyFetcherBuilder, KeySource, fetch_keys};

@@ -170,20 +170,32 @@ impl KeyFetcher {
     }
 
     async fn fetch(&self) -> Result<JwkSet, FetchError> {
-        let url = match &self.settings.source {
-            KeySource::Url(url) => url.clone(),
-            KeySource::Discovery => {
-                discovery::jwks_uri(&self.client, &self.settings.issuer).await?
-            }
-        };
-        let unusable = |reason: String| FetchError::Content(url.clone(), reason);
-        let keys = JwkSet::parse(&self.client.get(&url).await?)
-            .map_err(|error| unusable(error.to_string()))?;
-        // An issuer without keys has a fault; to take its word would lock everybody out.
-        match keys.keys().is_empty() {
-            true => Err(unusable("it has no key that can be used".to_owned())),
-            false => Ok(keys),
-        }
+        let settings = &self.settings;
+        let (_, keys) = fetch_keys(&self.client, &settings.issuer, &settings.source).await?;
+        Ok(keys)
+    }
+}
+
+/// Fetches the keys of `issuer` once: the document as it came, and what is in it.
+///
+/// # Errors
+/// [`FetchError`], and so where no key in it can be used.
+pub async fn fetch_keys(
+    client: &Client,
+    issuer: &str,
+    source: &KeySource,
+) -> Result<(Vec<u8>, JwkSet), FetchError> {
+    let url = match source {
+        KeySource::Url(url) => url.clone(),
+        KeySource::Discovery => discovery::jwks_uri(client, issuer).await?,
+    };
+    let unusable = |reason: String| FetchError::Content(url.clone(), reason);
+    let document = client.get(&url).await?;
+    let keys = JwkSet::parse(&document).map_err(|error| unusable(error.to_string()))?;
+    // An issuer without keys has a fault; to take its word would lock everybody out.
+    match keys.keys().is_empty() {
+        true => Err(unusable("it has no key that can be used".to_owned())),
+        false => Ok((document, keys)),
     }
 }
 
