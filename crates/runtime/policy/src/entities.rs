@@ -12,6 +12,9 @@ use crate::request::{Principal, ResourceKind};
 use crate::schema::effect;
 use crate::subject::Subject;
 
+/// The id of the one [`ResourceKind::System`].
+pub(crate) const ENGINE: &str = "engine";
+
 /// The names of entity types and the entities of all actions, made once for a policy set.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -105,14 +108,24 @@ impl Names {
             attributes.insert("image".to_owned(), image(of_container)?);
         }
         let parents = match (resource.kind, resource.owner) {
-            (ResourceKind::Tenant | ResourceKind::System, _) | (_, None) => HashSet::new(),
+            (ResourceKind::Tenant | ResourceKind::System, _) => HashSet::new(),
+            (ResourceKind::Image, None) => HashSet::from([self.engine()?]),
+            (_, None) => HashSet::new(),
             (_, Some(owner)) => HashSet::from([uid(&self.tenant, owner)]),
         };
-        let kind = self
-            .resources
-            .get(resource.kind as usize)
-            .ok_or("a kind of object has no entity type")?;
+        let kind = self.kind(resource.kind)?;
         Entity::new(uid(kind, &id), attributes, parents).map_err(|error| error.to_string())
+    }
+
+    /// What the images are in that nobody owns.
+    fn engine(&self) -> Result<EntityUid, String> {
+        self.kind(ResourceKind::System)
+            .map(|kind| uid(kind, ENGINE))
+    }
+
+    fn kind(&self, kind: ResourceKind) -> Result<&EntityTypeName, String> {
+        let found = self.resources.get(kind as usize);
+        found.ok_or_else(|| "a kind of object has no entity type".to_owned())
     }
 }
 

@@ -7,10 +7,12 @@
 //! The [`schema`] is made from the action types, and every policy is validated against it, strictly,
 //! before it decides anything. There is no I/O here but [`Source::read`], which reads policy files.
 
+mod case;
 mod context;
 mod decision;
 mod entities;
 mod error;
+mod example;
 mod request;
 mod schema;
 mod set;
@@ -19,8 +21,10 @@ mod source;
 mod subject;
 mod validate;
 
+pub use case::{Case, Expect, Owner, Owners, Verdict, parse_cases};
 pub use decision::Decision;
 pub use error::{LoadError, Problem};
+pub use example::example;
 pub use request::{Principal, Request, Resource, ResourceKind};
 pub use schema::{resource_kinds, schema};
 pub use set::{Effect, PolicyInfo, PolicySet};

@@ -49,7 +49,8 @@ pub struct Resource<'a> {
     pub id: &'a str,
     /// Its name, as its owner knows it.
     pub name: Option<&'a str>,
-    /// The tenant that it belongs to; an image that the operator allows belongs to none.
+    /// The tenant that it belongs to. An image that belongs to none is one that the operator allows
+    /// to everyone; any other object that belongs to none is out of everyone's reach.
     pub owner: Option<&'a str>,
     /// The image that a container was made from.
     pub image: Option<&'a ImageRef>,

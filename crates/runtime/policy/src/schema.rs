@@ -43,14 +43,15 @@ entity Principal in [Role, Group] = {
   scopes: Set<String>,
 };
 
-// What is acted on. What a tenant owns is in it: `resource in principal.owner`.
+// What is acted on. What a tenant owns is in it: `resource in principal.owner`. The images that the
+// operator allows to everyone are in `System::\"engine\"`.
 entity System;
 entity Container in [Tenant] = {
   name?: String,
   image?: ImageName,
 };
 entity Exec in [Tenant];
-entity Image in [Tenant] = {
+entity Image in [Tenant, System] = {
   image: ImageName,
 };
 entity Network in [Tenant] = {

@@ -3,6 +3,7 @@
 use cofferdam_action::action::{Action, ActionKind, Reference};
 use cofferdam_action::image::{ImageRef, ImageSelector};
 
+use crate::entities::ENGINE;
 use crate::request::{Request, Resource, ResourceKind};
 
 /// An object with what the action itself says of it.
@@ -36,11 +37,8 @@ pub(crate) fn subjects<'a>(request: &Request<'a>) -> Result<Vec<Subject<'a>>, St
     let mut subjects = Vec::with_capacity(request.resources.len() + 1);
     match request.action {
         Action::Ping | Action::Version | Action::Info => {
-            subjects.push(Subject::of(Resource::new(
-                ResourceKind::System,
-                "engine",
-                None,
-            )));
+            let engine = Resource::new(ResourceKind::System, ENGINE, None);
+            subjects.push(Subject::of(engine));
         }
         Action::ImagePull { image, platform: _ } => subjects.push(Subject {
             resource: Resource::new(ResourceKind::Image, "", None),

@@ -175,20 +175,41 @@ impl Read {
             Validator::new(schema.clone()).validate(&self.policies, ValidationMode::Strict);
         let errors = result.validation_errors();
         let errors = errors.map(|it| (it.policy_id(), it as &dyn Diagnostic));
-        let warnings = result.validation_warnings();
-        let warnings = warnings.map(|it| (it.policy_id(), it as &dyn Diagnostic));
-        for (id, diagnostic) in errors.chain(warnings) {
-            let info = self
-                .infos
-                .iter()
-                .find(|info| PolicyId::new(&info.id) == *id);
+        let mut problems = self.at_their_places(errors, sources);
+        // An error has warnings in its wake: what names an unknown action can never apply.
+        if problems.is_empty() {
+            let warnings = result.validation_warnings();
+            let warnings = warnings.map(|it| (it.policy_id(), it as &dyn Diagnostic));
+            problems = self.at_their_places(warnings, sources);
+        }
+        // What is wrong for one type of object is wrong for others too; once is enough.
+        problems.sort_by_key(|it| (it.file.clone(), it.line, it.column, it.message.clone()));
+        problems.dedup_by_key(|it| (it.file.clone(), it.line, it.column));
+        self.problems.extend(problems);
+    }
+
+    fn at_their_places<'a>(
+        &self,
+        diagnostics: impl Iterator<Item = (&'a PolicyId, &'a dyn Diagnostic)>,
+        sources: &[Source],
+    ) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (id, diagnostic) in diagnostics {
+            let id: &str = id.as_ref();
+            let info = self.infos.iter().find(|info| info.id == id);
             let source = info.and_then(|info| sources.iter().find(|it| it.name == info.file));
             let (Some(info), Some(source)) = (info, source) else {
                 continue;
             };
             let at = offset(diagnostic).unwrap_or_else(|| line_start(&source.text, info.line));
-            self.problems.push(problem(source, diagnostic, at));
+            let mut problem = problem(source, diagnostic, at);
+            let named = format!("for policy `{id}`, ");
+            if let Some(message) = problem.message.strip_prefix(&named) {
+                problem.message = format!("in the policy `{id}`: {message}");
+            }
+            problems.push(problem);
         }
+        problems
     }
 }
 
