@@ -29,19 +29,26 @@ pub(crate) fn give_up(report: &mut Report) -> Result<(), Error> {
         permitted: CapabilitySet::empty(),
         inheritable: CapabilitySet::empty(),
     };
-    rustix::thread::set_capabilities(None, none).map_err(Error::call("give up capabilities"))?;
+    // A service manager that has taken them all may refuse the call as well.
+    if capabilities()? != none {
+        rustix::thread::set_capabilities(None, none)
+            .map_err(Error::call("give up capabilities"))?;
+    }
     rustix::thread::set_no_new_privs(true).map_err(Error::call("set no_new_privs"))?;
-    let now = rustix::thread::capabilities(None).map_err(Error::call("read the capabilities"))?;
     let bounding = known().next().map_or(
         "bounding set empty",
         |_| "none can be gained through the bounding set (no_new_privs)",
     );
     report.push(
         Measure::Capabilities,
-        now == none && rustix::thread::no_new_privs().unwrap_or(false),
+        capabilities()? == none && rustix::thread::no_new_privs().unwrap_or(false),
         format!("none, no_new_privs, {bounding}"),
     );
     close_memory(report)
+}
+
+fn capabilities() -> Result<CapabilitySets, Error> {
+    rustix::thread::capabilities(None).map_err(Error::call("read the capabilities"))
 }
 
 /// Keys and tokens are in the memory: no core file, and no `ptrace` or `/proc/PID/mem` for other

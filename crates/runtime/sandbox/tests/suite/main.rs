@@ -13,6 +13,7 @@ mod attempts;
 mod confined;
 mod probe;
 mod support;
+mod units;
 mod users;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     }
     let mut trials = confined::trials();
     trials.extend(users::trials());
+    trials.extend(units::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
