@@ -9,7 +9,7 @@ use std::time::Duration;
 use cofferdam_token::throttle::Throttle;
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,7 @@ use crate::caller::{Authenticator, Keys, KeysError};
 use crate::config::{ConfigError, GateConfig};
 use crate::docker;
 use crate::limits::{Connections, Limiter};
+use crate::rest;
 use crate::tls::{self, TlsError};
 
 /// How often files of keys are looked at.
@@ -170,6 +171,9 @@ impl Bound {
             let listener = docker::Listener::new(listener).map_err(GateError::System)?;
             gate.spawn(listener.run(Arc::clone(&gate)));
         }
+        if let Some(listener) = self.rest {
+            gate.spawn(rest::Listener::new(listener).run(Arc::clone(&gate)));
+        }
         ready(addresses);
         loop {
             tokio::select! {
@@ -194,6 +198,7 @@ pub(crate) struct Gate {
     pub(crate) connections: Arc<Connections>,
     pub(crate) throttle: Throttle,
     tasks: TaskTracker,
+    reloads: watch::Sender<()>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
@@ -231,6 +236,7 @@ impl Gate {
             connections: Arc::default(),
             throttle: Throttle::new(GUESSES.0, GUESSES.1),
             tasks: TaskTracker::new(),
+            reloads: watch::Sender::default(),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
         })
@@ -239,6 +245,15 @@ impl Gate {
     /// The configuration of this moment.
     pub(crate) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Is ready when the configuration of this moment has been replaced.
+    pub(crate) fn reloaded(&self) -> impl Future<Output = ()> + use<> {
+        let mut reloads = self.reloads.subscribe();
+        async move {
+            // Where nothing can be replaced any more the gate is gone.
+            let _ = reloads.changed().await;
+        }
     }
 
     /// Is ready when the gate is to stop.
@@ -286,6 +301,7 @@ impl Gate {
             return;
         }
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        self.reloads.send_replace(());
         tracing::info!("the configuration was read again");
     }
 

@@ -14,6 +14,7 @@ mod docker;
 mod gate;
 mod limits;
 mod refusal;
+pub mod rest;
 mod tls;
 
 pub use caller::{KeysError, Unauthenticated};

@@ -87,6 +87,15 @@ impl Refused {
         }
     }
 
+    /// The ids of the rule or the policies that decided.
+    pub(crate) fn rules(&self) -> Vec<&str> {
+        match self {
+            Refused::Rule(refusal) => vec![refusal.rule.id()],
+            Refused::Broker(refused) => refused.rules.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// After how many seconds another try may be answered.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {

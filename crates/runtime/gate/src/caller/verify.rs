@@ -99,6 +99,12 @@ impl Unauthenticated {
     }
 }
 
+/// A verifier of the tokens of the configured issuers.
+pub(crate) fn verifier(config: &GateConfig, keys: &Keys) -> Result<Verifier, ConfigError> {
+    let verifier = Verifier::new(keys.policies(&config.issuers)?)?;
+    Ok(verifier.cache(CACHE))
+}
+
 /// Verifies what requests present.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
@@ -108,9 +114,8 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(config: &GateConfig, keys: &Keys) -> Result<Authenticator, ConfigError> {
-        let verifier = Verifier::new(keys.policies(&config.issuers)?)?;
         Ok(Authenticator {
-            verifier: verifier.cache(CACHE),
+            verifier: verifier(config, keys)?,
             fetchers: keys.fetchers().to_vec(),
         })
     }

@@ -7,9 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use cofferdam_action::MAX_TARGET;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -149,11 +146,6 @@ impl Certificate {
 
     pub(super) fn der(&self) -> &[u8] {
         &self.0
-    }
-
-    /// Its SHA-256 in unpadded base64url (RFC 8705 §3.1).
-    pub(super) fn thumbprint(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &self.0))
     }
 }
 

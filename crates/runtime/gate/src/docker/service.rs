@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, Version};
 
 use crate::broker::{Reply, ReplyBody, Success, is_stream};
-use crate::caller::Presented;
+use crate::caller::{Presented, thumbprint};
 use crate::gate::{Gate, Live};
 use crate::limits::{Permit, Slot};
 use crate::refusal::{HttpError, Refused};
@@ -125,7 +125,10 @@ async fn judge(
     told.issuer = Some(caller.issuer().to_owned());
     let ask = |ask| Call {
         token: RawToken::new(token),
-        certificate: connection.certificate.as_ref().map(Certificate::thumbprint),
+        certificate: connection
+            .certificate
+            .as_ref()
+            .map(|it| thumbprint(it.der())),
         ask,
     };
 

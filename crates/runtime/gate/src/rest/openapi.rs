@@ -108,26 +108,42 @@ fn query_key(operation: &Operation, key: &str) -> Option<(Value, &'static str, b
     let whole = |most: u32| json!({ "type": "integer", "minimum": 0, "maximum": most });
     let optional = |schema, text| Some((schema, text, false));
     match key {
-        "all" => optional(flag(), "Whether those are listed too that are left out by default: stopped containers, unnamed layers"),
+        "all" => optional(
+            flag(),
+            "Whether those are listed too that are left out by default: stopped containers, unnamed layers",
+        ),
         "copyUIDGID" => optional(flag(), "Whether owners and groups of the archive are kept"),
         "condition" => optional(
             json!({ "enum": ["not-running", "next-exit", "removed"], "default": "not-running" }),
             "Until when to wait",
         ),
         "digests" => optional(flag(), "Whether digests are told"),
-        "filters" => optional(text(), "JSON: a map of filter names to lists of values, as the Engine API takes it"),
+        "filters" => optional(
+            text(),
+            "JSON: a map of filter names to lists of values, as the Engine API takes it",
+        ),
         "follow" => optional(flag(), "Whether what is yet to come is shown too"),
-        "force" => optional(flag(), "Whether it is done although something still uses it"),
+        "force" => optional(
+            flag(),
+            "Whether it is done although something still uses it",
+        ),
         "limit" => optional(whole(u32::MAX), "At most so many, the newest"),
         "name" => Some((text(), "The new name", true)),
-        "noOverwriteDirNonDir" => optional(flag(), "Whether a directory may not take the place of a file, or a file of a directory"),
+        "noOverwriteDirNonDir" => optional(
+            flag(),
+            "Whether a directory may not take the place of a file, or a file of a directory",
+        ),
         "noprune" => optional(flag(), "Whether untagged parents stay"),
-        "one-shot" => optional(flag(), "Whether the first answer is given without waiting for a second sample"),
+        "one-shot" => optional(
+            flag(),
+            "Whether the first answer is given without waiting for a second sample",
+        ),
         "path" => Some((text(), "The path in the container", true)),
         "ps_args" => optional(text(), "`-ef`, `aux`, or `-o` with columns"),
-        "signal" if operation.path.ends_with("/kill") => {
-            optional(json!({ "type": "string", "default": "SIGKILL" }), "The signal")
-        }
+        "signal" if operation.path.ends_with("/kill") => optional(
+            json!({ "type": "string", "default": "SIGKILL" }),
+            "The signal",
+        ),
         "since" => optional(moment(), "From when, in seconds since 1970"),
         "size" => optional(flag(), "Whether sizes on disk are measured"),
         "stderr" => optional(flag(), "Whether standard error is shown"),
@@ -150,7 +166,10 @@ fn responses(operation: &Operation) -> Value {
         Gives::Object => ("2XX", Some(json(json!({ "type": "object" })))),
         Gives::Array => ("2XX", Some(json(json!({ "type": "array" })))),
         Gives::Lines => ("200", Some(json(json!({ "type": "object" })))),
-        Gives::Text => ("200", Some(json!({ "text/plain": { "schema": { "type": "string" } } }))),
+        Gives::Text => (
+            "200",
+            Some(json!({ "text/plain": { "schema": { "type": "string" } } })),
+        ),
         Gives::Output => (
             "200",
             Some(json!({ "application/vnd.docker.raw-stream": {} })),
@@ -236,7 +255,10 @@ mod tests {
         let text = document.to_string();
         for part in text.split("#/components/schemas/").skip(1) {
             let name = part.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name}"
+            );
         }
         assert!(!text.contains("$defs"));
     }
