@@ -76,7 +76,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     let head = Head {
         method: operation.method,
         target: &target,
-        headers: &[],
+        headers: operation.takes.headers(),
     };
     // A row that is no route has no keys; a test holds that there is none.
     let keys = rest::route(head).map_or(&[][..], |routed| routed.query_keys());

@@ -444,6 +444,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     ),
 ];
 
+impl Takes {
+    /// The headers that a request with such a body has.
+    pub(crate) const fn headers(self) -> &'static [(&'static str, &'static [u8])] {
+        match self {
+            Takes::Nothing => &[],
+            Takes::Json(_) => &[("content-type", b"application/json")],
+            Takes::Tar => &[("content-type", b"application/x-tar")],
+        }
+    }
+}
+
 /// A target that this path takes, with a plausible value in each place.
 pub(crate) fn sample(path: &str) -> String {
     path.replace("{container}", "web")
@@ -474,7 +485,7 @@ mod tests {
             let head = Head {
                 method: operation.method,
                 target: &target,
-                headers: &[],
+                headers: operation.takes.headers(),
             };
             let routed = rest::route(head).unwrap_or_else(|refusal| panic!("{target}: {refusal}"));
             let takes = match routed.body() {
