@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod keys;
+pub(crate) mod policy;
 pub(crate) mod posture;
 pub(crate) mod scan;
 pub(crate) mod token;

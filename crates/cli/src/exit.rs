@@ -25,7 +25,8 @@ impl Exit {
             Exit::Failed,
             "It ran, and a finding at `firm` or above reached the level of `--fail-on`; or \
              `cofferdam token` was given a token that is refused, or `cofferdam audit verify` a log \
-             or proof that does not hold.",
+             or proof that does not hold, or `cofferdam policy` found a policy wrong, a request \
+             denied or a case not as expected.",
         ),
         (
             Exit::Error,
