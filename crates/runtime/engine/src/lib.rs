@@ -13,10 +13,26 @@
 //! `RESOLVE_IN_ROOT`, for which `..` and absolute links end at the directory.
 //!
 //! # What it answers
-//! Status codes, messages, headers and JSON are those of dockerd. Routes: `_ping`, `version`, `info`,
-//! containers (list, inspect, create, start, stop, kill, restart, wait, logs, rename, remove, exec),
-//! `exec` (start, inspect) and images (list, inspect, pull). Every pull succeeds. Attach, archives,
-//! networks, volumes, builds and events are not there: such a route answers `page not found`.
+//! Status codes, messages, headers and JSON are those of dockerd, and so is what makes a request
+//! dangerous to whoever checks it in front of an engine: the decoding of bodies and paths, forms that
+//! beat queries, names that win over ids. The `docker` command line works, connections that are taken
+//! over included.
+//!
+//! - containers: list, inspect, create, start, stop, restart, kill, pause, wait, rename, remove,
+//!   attach, resize, logs, top, stats, changes, archives, prune; `exec`
+//! - images: list, inspect, history, tag, remove, prune, and a pull that always succeeds
+//! - networks and volumes: all; a network is a name and addresses, and no packet passes
+//! - `_ping`, `version`, `info`, `events`, `system/df`
+//!
+//! What is pretended: figures of `stats` and `df` are made up, a published port is shown and nobody
+//! listens, health checks are not run, and nothing is started again by its restart policy. Builds,
+//! commits, exports, updates, plug-ins and swarms are not there: such a route answers `page not
+//! found`. Input needs a connection that is taken over (`Upgrade: tcp`); without that, attach and
+//! exec answer their output only.
+//!
+//! # Limits
+//! 1,000 objects of a kind, 256 connections and 256 more that are taken over, 4 MiB of a body, 64 MiB
+//! and 20,000 entries of an archive, 1 MiB of a log. The state is in memory and ends with the engine.
 
 mod answer;
 mod api;

@@ -34,7 +34,7 @@ pub(crate) fn list(call: &Call) -> Result<Answer, Refusal> {
                 && filters.labels(&network.labels)
         })
         .collect();
-    networks.sort_by(|one, other| other.created.cmp(&one.created));
+    networks.sort_by_key(|network| std::cmp::Reverse(network.created));
     let nobody = || None::<std::iter::Empty<_>>;
     let entries: Vec<_> = networks
         .iter()

@@ -94,6 +94,5 @@ pub(crate) fn info(call: &Call) -> Answer {
                  Access to the remote API is equivalent to root access on the host."
             )]
         }),
-        ..Info::default()
     })
 }

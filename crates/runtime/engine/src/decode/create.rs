@@ -60,7 +60,7 @@ impl Created {
         let mut host_config = match inner {
             Value::Object(mut inner) => {
                 for name in FILLED {
-                    let is_zero = |value: &Value| value == &0 || value == "";
+                    let is_zero = |value: &Value| *value == 0 || value == "";
                     if let Some(value) = top.get(*name)
                         && inner.get(*name).is_none_or(is_zero)
                     {

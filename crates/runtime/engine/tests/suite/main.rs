@@ -3,4 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api;
+mod cli;
+mod requests;
+mod streams;
 mod support;
