@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::sched::CloneFlags;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{MsgFlags, SockaddrIn};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, Uid};
@@ -124,8 +125,8 @@ fn serve(argument: &str) -> io::Result<()> {
     println!("waiting");
     loop {
         let (mut stream, _) = listener.accept()?;
-        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-        write!(stream, "{}", peer.uid.as_raw())?;
+        let peer = nix::sys::socket::getsockopt(&stream, PeerCredentials)?;
+        write!(stream, "{}", peer.uid())?;
     }
 }
 
