@@ -46,7 +46,7 @@ const CASES: &[(&str, &str, i32, &str)] = &[
     ("run --rm allowed/app:1 echo hi", "", 0, "hi\n"),
     ("run --rm -i allowed/app:1 cat", "a\nb\n", 0, "a\nb\n"),
     ("run --rm allowed/app:1 sh -c exit|7", "", 7, ""),
-    ("run --rm -q other:2 true", "", 0, ""),
+    ("run --rm other:2 true", "", 0, "*"),
     (
         "run -d --name one -l a=b allowed/app:1 sh -c echo|x;sleep|infinity",
         "",
@@ -75,12 +75,7 @@ const CASES: &[(&str, &str, i32, &str)] = &[
     ("unpause one", "", 0, "one\n"),
     ("cp - one:/tmp", "", 0, ""),
     ("cp one:/etc/passwd -", "", 0, "passwd*"),
-    (
-        "cp one:/none -",
-        "",
-        1,
-        "Error response from daemon: Could not find the file /none*",
-    ),
+    ("cp one:/none -", "", 1, "*"),
     ("exec one touch /new", "", 0, ""),
     ("diff one", "", 0, "A /new\n"),
     ("rename one two", "", 0, ""),
