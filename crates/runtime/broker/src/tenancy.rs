@@ -16,8 +16,10 @@ mod prune;
 mod reconcile;
 mod resolve;
 mod settle;
+mod sight;
 mod store;
 mod view;
+mod volumes;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

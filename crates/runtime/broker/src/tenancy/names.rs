@@ -58,7 +58,8 @@ pub(crate) fn made_up(taken: impl Fn(&str) -> bool) -> String {
     let mut attempt = 0u32;
     loop {
         // Without a source of random numbers the names come in a fixed order, which `taken` ends.
-        let random = getrandom::u64().unwrap_or(u64::from(attempt) * 0x9e37_79b9_7f4a_7c15);
+        let random = getrandom::u64()
+            .unwrap_or_else(|_| u64::from(attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let [a, b, rest @ ..] = random.to_le_bytes();
         let words = format!(
             "{}_{}",

@@ -1,36 +1,474 @@
 //! Names to full ids, among the caller's own.
 
-use cofferdam_action::action::Action;
-use cofferdam_action::wire::{By, Refused};
+use std::sync::Arc;
 
-use super::Tenancy;
-use super::engine::Engine;
-use super::owner::{Object, Tenant};
+use cofferdam_action::action::{Action, ReferenceMut};
+use cofferdam_action::container::{ContainerCreate, Endpoint, NetworkMode};
+use cofferdam_action::image::{ImageId, ImageRef, ImageSelector};
+use cofferdam_action::name::{
+    ContainerName, ContainerRef, ExecId, Hostname, NetworkName, NetworkRef, VolumeName, VolumeRef,
+};
+use cofferdam_action::refusal::{Refusal, Rule, quote};
+use cofferdam_action::wire::{By, Refused};
+use serde_json::Value;
+
+use super::engine::{Engine, EngineFailure};
+use super::images::{Known, short_id};
+use super::owner::{Kind, Object, Owner, Tenant};
+use super::sight::{PREDEFINED, Sight};
+use super::store::Found;
+use super::volumes::is_anonymous;
+use super::{Tenancy, names};
 
 impl<E: Engine> Tenancy<E> {
     /// Puts full ids and names of the engine in the place of what the caller wrote, and says what
     /// the action is about. What is another's is answered like what is not there.
     ///
-    /// The engine is asked only where memory cannot tell: for an image that it did not know, and
-    /// for an anonymous volume of one of the caller's containers.
+    /// The engine is asked only where memory cannot tell: for an image that it did not know, for an
+    /// anonymous volume of one of the caller's containers, and for what only those see who see all.
     ///
     /// # Errors
     /// 404 in the engine's own words for an object that is not the caller's; 403 for a name that
     /// cannot be given; 503 where the engine had to be asked and did not answer.
     pub async fn resolve(
         &self,
-        _action: &mut Action,
-        _tenant: &Tenant,
+        action: &mut Action,
+        tenant: &Tenant,
     ) -> Result<Vec<Object>, Refused> {
-        Err(unavailable())
+        let mut objects = Vec::new();
+        let makes_volumes = matches!(action, Action::ContainerCreate(_));
+        let removes_image = matches!(action, Action::ImageRemove { .. });
+        for reference in action.references_mut() {
+            match reference {
+                ReferenceMut::Container(container) => {
+                    let object = self
+                        .object(Kind::Container, container.as_str(), tenant)
+                        .await?;
+                    *container = checked(ContainerRef::parse(object.recorded()))?;
+                    objects.push(object);
+                }
+                ReferenceMut::Network(network) => {
+                    let object = self.object(Kind::Network, network.as_str(), tenant).await?;
+                    *network = checked(NetworkRef::parse(object.recorded()))?;
+                    objects.push(object);
+                }
+                ReferenceMut::Volume(volume) => {
+                    let object = self.volume(volume, makes_volumes, tenant).await?;
+                    objects.push(object);
+                }
+                ReferenceMut::Exec(exec) => objects.extend(self.exec(exec, tenant)?),
+                ReferenceMut::Image(image) => {
+                    self.image(image, removes_image, tenant).await?;
+                    objects.push(image_object(&image.to_string()));
+                }
+            }
+        }
+        match action {
+            Action::ContainerCreate(create) => {
+                objects.insert(0, self.name_container(create, tenant)?);
+                self.image_of_create(&create.image, tenant).await?;
+                objects.push(image_object(&create.image.to_string()));
+                alias_of_create(create);
+            }
+            Action::ContainerRename { name, .. } => {
+                // The new name is the owner's, even where somebody else gives it.
+                let owner = objects.first().and_then(|object| object.owner);
+                let engine = name_in_engine(&owner.unwrap_or(tenant.owner), name.as_str())?;
+                *name = checked(ContainerName::parse(&engine))?;
+            }
+            Action::NetworkConnect { endpoint, .. } => {
+                let container = objects.iter().find(|object| object.kind == Kind::Container);
+                if let Some(container) = container {
+                    let name = names::split(&container.name);
+                    alias(endpoint, name.map_or(&*container.name, |(_, name)| name));
+                }
+            }
+            Action::NetworkCreate(network) => {
+                objects.push(to_make(Kind::Network, network.name.as_str(), tenant));
+                let engine = name_in_engine(&tenant.owner, network.name.as_str())?;
+                network.name = checked(NetworkName::parse(&engine))?;
+            }
+            Action::VolumeCreate {
+                name: Some(name), ..
+            } => {
+                objects.push(to_make(Kind::Volume, name.as_str(), tenant));
+                let engine = name_in_engine(&tenant.owner, name.as_str())?;
+                *name = checked(VolumeName::parse(&engine))?;
+            }
+            Action::ImagePull { image, .. } => {
+                self.nobody_elses(image, tenant)?;
+                objects.push(image_object(&image.to_string()));
+            }
+            Action::ImageTag { target, .. } => {
+                // Whether the name is free is for the floor to say, by a list that is new.
+                self.known_images(|_| false).await?;
+                objects.push(image_object(&target.to_string()));
+            }
+            _ => {}
+        }
+        Ok(objects)
+    }
+
+    /// The object that a tenant means.
+    async fn object(&self, kind: Kind, text: &str, tenant: &Tenant) -> Result<Object, Refused> {
+        let found = self.look_up(kind, text, tenant).await?;
+        found.ok_or_else(|| missing(kind, text))
+    }
+
+    async fn look_up(
+        &self,
+        kind: Kind,
+        text: &str,
+        tenant: &Tenant,
+    ) -> Result<Option<Object>, Refused> {
+        let sight = self.sight(tenant);
+        let own = || self.store.find(&tenant.owner, kind, text);
+        let mut found = own();
+        if found.is_none() && kind == Kind::Volume && is_anonymous(text) {
+            self.learn_volumes(tenant)
+                .await
+                .map_err(|it| no_answer(&it))?;
+            found = own();
+        }
+        match found {
+            Some(found) => Ok(Some(known(kind, &found, &sight))),
+            None if tenant.sees_all => self.anybodys(kind, text, &sight).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What the engine finds under a name or id of its own, whoever's it is.
+    async fn anybodys(
+        &self,
+        kind: Kind,
+        text: &str,
+        sight: &Sight,
+    ) -> Result<Option<Object>, Refused> {
+        let inspect = match kind {
+            Kind::Container => Action::ContainerInspect {
+                container: checked(ContainerRef::parse(text))?,
+                size: false,
+            },
+            Kind::Network => Action::NetworkInspect {
+                network: checked(NetworkRef::parse(text))?,
+            },
+            Kind::Volume => Action::VolumeInspect {
+                volume: checked(VolumeRef::parse(text))?,
+            },
+            Kind::Exec | Kind::Image => return Ok(None),
+        };
+        let reply = self
+            .engine
+            .ask(&inspect)
+            .await
+            .map_err(|it| no_answer(&it))?;
+        if reply.status == 404 {
+            return Ok(None);
+        }
+        let found = reply.json("an inspection").map_err(|it| no_answer(&it))?;
+        let member = |name| found.get(name).and_then(Value::as_str).unwrap_or_default();
+        let name = member("Name").trim_start_matches('/');
+        let id = match kind {
+            Kind::Volume => name,
+            _ => member("Id"),
+        };
+        // The engine's own networks are nobody's to join or to remove, by whatever name.
+        if id.is_empty() || (kind == Kind::Network && PREDEFINED.contains(&name)) {
+            return Ok(None);
+        }
+        Ok(Some(match self.store.object(kind, id) {
+            Some(found) => known(kind, &found, sight),
+            None => Object {
+                kind,
+                id: Some(id.to_owned()),
+                name: name.to_owned(),
+                owner: None,
+            },
+        }))
+    }
+
+    /// A volume that is there, or, for a create, one that the engine will make.
+    async fn volume(
+        &self,
+        volume: &mut VolumeRef,
+        makes: bool,
+        tenant: &Tenant,
+    ) -> Result<Object, Refused> {
+        let text = volume.as_str().to_owned();
+        // Whoever sees all and makes `data` means their own, not what somebody left in the engine.
+        let is_engines = names::split(&text).is_some() || is_anonymous(&text);
+        let own_alone = Tenant {
+            sees_all: tenant.sees_all && (is_engines || !makes),
+            ..tenant.clone()
+        };
+        let object = match self.look_up(Kind::Volume, &text, &own_alone).await? {
+            Some(object) => object,
+            None if makes => {
+                VolumeName::parse(&text).map_err(|refusal| refused(&refusal))?;
+                let engine = name_in_engine(&tenant.owner, &text)?;
+                *volume = checked(VolumeRef::parse(&engine))?;
+                return Ok(to_make(Kind::Volume, &text, tenant));
+            }
+            None => return Err(missing(Kind::Volume, &text)),
+        };
+        *volume = checked(VolumeRef::parse(object.recorded()))?;
+        Ok(object)
+    }
+
+    /// An exec is its principal's, whoever else sees the container.
+    fn exec(&self, exec: &ExecId, tenant: &Tenant) -> Result<[Object; 2], Refused> {
+        let container = self.store.exec(exec.as_str(), &tenant.principal);
+        let container = container.filter(|it| tenant.sees_all || it.owner == tenant.owner);
+        let container = container.ok_or_else(|| missing(Kind::Exec, exec.as_str()))?;
+        let object = Object {
+            kind: Kind::Exec,
+            id: Some(exec.to_string()),
+            name: exec.to_string(),
+            owner: Some(container.owner),
+        };
+        Ok([
+            object,
+            known(Kind::Container, &container, &self.sight(tenant)),
+        ])
+    }
+
+    /// Gives a container its name in the engine.
+    fn name_container(
+        &self,
+        create: &mut ContainerCreate,
+        tenant: &Tenant,
+    ) -> Result<Object, Refused> {
+        let name = match &create.name {
+            Some(name) => name.to_string(),
+            None => self.store.made_up_name(&tenant.owner),
+        };
+        let engine = name_in_engine(&tenant.owner, &name)?;
+        create.name = Some(checked(ContainerName::parse(&engine))?);
+        Ok(to_make(Kind::Container, &name, tenant))
+    }
+
+    /// The image of a container must not be a tag of somebody else's. Where the operator allows
+    /// what the engine has, the list must be new enough to tell.
+    async fn image_of_create(&self, image: &ImageRef, tenant: &Tenant) -> Result<(), Refused> {
+        self.nobody_elses(image, tenant)?;
+        let sight = self.sight(tenant);
+        if sight.allows_local() && !sight.is_allowed(image) {
+            self.known_images(|known| known.has(image)).await?;
+        }
+        Ok(())
+    }
+
+    fn nobody_elses(&self, image: &ImageRef, tenant: &Tenant) -> Result<(), Refused> {
+        let owner = self.store.tag_owner(image);
+        match owner.is_none_or(|owner| owner == tenant.owner || tenant.sees_all) {
+            true => Ok(()),
+            false => Err(missing(Kind::Image, &image.to_string())),
+        }
+    }
+
+    /// Puts a name that the caller may see in the place of an id.
+    async fn image(
+        &self,
+        image: &mut ImageSelector,
+        removes: bool,
+        tenant: &Tenant,
+    ) -> Result<(), Refused> {
+        let digits = match image {
+            ImageSelector::Name(name) => {
+                self.nobody_elses(name, tenant)?;
+                let known = self.known_images(|known| known.has(name)).await?;
+                match short_id(name).filter(|_| !known.has(name)) {
+                    Some(digits) => digits.to_owned(),
+                    None => return Ok(()),
+                }
+            }
+            ImageSelector::Id(id) => digits(id).to_owned(),
+        };
+        let known = self
+            .known_images(|known| known.by_prefix(&digits).next().is_some())
+            .await?;
+        let sight = self.sight(tenant);
+        let seen = |names: Vec<&ImageRef>| -> Vec<ImageRef> {
+            let names = names.into_iter().filter(|name| sight.sees_image_ref(name));
+            names.cloned().collect()
+        };
+        let mut images = known
+            .by_prefix(&digits)
+            .map(seen)
+            .filter(|it| !it.is_empty());
+        let (Some(mut names), None) = (images.next(), images.next()) else {
+            return Err(missing(Kind::Image, &image.to_string()));
+        };
+        names.sort();
+        if removes {
+            // Only one's own tags can be removed, and an id does not say which of several.
+            let own = |name: &&ImageRef| self.store.tag_owner(name) == Some(tenant.owner);
+            let own: Vec<_> = names.iter().filter(own).cloned().collect();
+            if own.len() > 1 {
+                return Err(Refused {
+                    status: 409,
+                    message: format!(
+                        "conflict: {} has several names of yours; remove it by name",
+                        quote(&image.to_string())
+                    ),
+                    ..missing(Kind::Image, "")
+                });
+            }
+            if !own.is_empty() {
+                names = own;
+            }
+        }
+        if let Some(name) = names.into_iter().next() {
+            *image = ImageSelector::Name(name);
+        }
+        Ok(())
+    }
+
+    async fn known_images(&self, has: impl Fn(&Known) -> bool) -> Result<Arc<Known>, Refused> {
+        let known = self.images.find(&self.engine, has).await;
+        known.map_err(|failure| no_answer(&failure))
+    }
+
+    /// What a tenant sees.
+    pub(super) fn sight(&self, tenant: &Tenant) -> Sight {
+        Sight::new(tenant, &self.store, self.allowed())
     }
 }
 
-pub(super) fn unavailable() -> Refused {
+/// The name of a container is an alias of it in every network of the tenant's, since the engine
+/// would answer to the engine's name alone.
+fn alias_of_create(create: &mut ContainerCreate) {
+    let name = create.name.as_ref().map(|name| name.as_str());
+    let name = name.and_then(names::split).map(|(_, name)| name.to_owned());
+    let network = &mut create.network;
+    if let NetworkMode::Network(joined) = &network.mode
+        && network.endpoint.is_none()
+    {
+        network.endpoint = Some(Endpoint {
+            network: joined.clone(),
+            aliases: Vec::new(),
+        });
+    }
+    if let Some(endpoint) = &mut network.endpoint {
+        if let Some(name) = name {
+            alias(endpoint, &name);
+        }
+        // The engine takes an id for the network's name only where it is that of the mode.
+        if network.mode == NetworkMode::Default {
+            network.mode = NetworkMode::Network(endpoint.network.clone());
+        }
+    }
+}
+
+fn alias(endpoint: &mut Endpoint, name: &str) {
+    // A name such as `a..b` is no host name; it has no alias.
+    if let Ok(host) = Hostname::parse(name)
+        && !endpoint.aliases.contains(&host)
+    {
+        endpoint.aliases.push(host);
+    }
+}
+
+/// A name of the engine's for a new object.
+fn name_in_engine(owner: &Owner, name: &str) -> Result<String, Refused> {
+    let engine = names::in_engine(owner, name);
+    let refusal = if engine.len() > names::LONGEST {
+        let most = names::LONGEST - names::in_engine(owner, "").len();
+        Refusal::new(
+            Rule::Name,
+            format!("{} has more than {most} letters", quote(name)),
+        )
+    } else if names::split(name).is_some() {
+        Refusal::new(
+            Rule::NameReserved,
+            format!(
+                "{} has the form of a name in the engine; choose another",
+                quote(name)
+            ),
+        )
+    } else {
+        return Ok(engine);
+    };
+    Err(refused(&refusal))
+}
+
+fn to_make(kind: Kind, name: &str, tenant: &Tenant) -> Object {
+    Object {
+        kind,
+        id: None,
+        name: name.to_owned(),
+        owner: Some(tenant.owner),
+    }
+}
+
+fn known(kind: Kind, found: &Found, sight: &Sight) -> Object {
+    Object {
+        kind,
+        id: Some(found.id.to_string()),
+        name: sight.name_of(found),
+        owner: Some(found.owner),
+    }
+}
+
+fn image_object(name: &str) -> Object {
+    Object {
+        kind: Kind::Image,
+        id: None,
+        name: name.to_owned(),
+        owner: None,
+    }
+}
+
+fn digits(id: &ImageId) -> &str {
+    id.as_str().strip_prefix("sha256:").unwrap_or(id.as_str())
+}
+
+/// What is not there or is another's, in the engine's words: clients look at them.
+pub(super) fn missing(kind: Kind, text: &str) -> Refused {
+    let message = match kind {
+        Kind::Container => format!("No such container: {text}"),
+        Kind::Network => format!("network {text} not found"),
+        Kind::Volume => format!("get {text}: no such volume"),
+        Kind::Exec => format!("No such exec instance: {text}"),
+        Kind::Image => format!("No such image: {text}"),
+    };
+    Refused {
+        by: By::Ownership,
+        status: 404,
+        message,
+        rules: Vec::new(),
+        scope: None,
+        retry_after: None,
+    }
+}
+
+/// A refusal of a name by its grammar, which the parser could not see.
+fn refused(refusal: &Refusal) -> Refused {
+    Refused {
+        by: By::Floor,
+        status: refusal.status(),
+        message: refusal.to_string(),
+        rules: vec![refusal.rule.id().to_owned()],
+        scope: None,
+        retry_after: None,
+    }
+}
+
+/// What the engine itself calls an object passes the grammar of its references; an engine that
+/// names one otherwise is not answered for.
+fn checked<T>(parsed: Result<T, Refusal>) -> Result<T, Refused> {
+    parsed.map_err(|refusal| refused(&refusal))
+}
+
+pub(super) fn no_answer(failure: &EngineFailure) -> Refused {
     Refused {
         by: By::Broker,
         status: 503,
-        message: "the engine does not answer; try again".to_owned(),
+        message: match failure {
+            EngineFailure::Unreachable(_) => "the engine does not answer; try again",
+            EngineFailure::Answer { .. } => "the engine could not be asked; its log has the reason",
+        }
+        .to_owned(),
         rules: Vec::new(),
         scope: None,
         retry_after: Some(1),

@@ -122,11 +122,6 @@ impl Store {
         self.memory().find(owner, kind, text)
     }
 
-    /// Every object of a kind that an owner has.
-    pub(crate) fn all_of(&self, owner: &Owner, kind: Kind) -> Vec<Found> {
-        self.memory().all_of(owner, kind)
-    }
-
     /// Every object of a kind.
     pub(crate) fn all(&self, kind: Kind) -> Vec<Found> {
         self.memory().all(kind)

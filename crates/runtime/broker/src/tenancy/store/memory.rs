@@ -132,12 +132,6 @@ impl Memory {
         self.object(kind, id)
     }
 
-    pub(super) fn all_of(&self, owner: &Owner, kind: Kind) -> Vec<Found> {
-        let holding = self.holdings.get(&(*owner, kind));
-        let ids = holding.into_iter().flat_map(|holding| &holding.ids);
-        ids.filter_map(|id| self.object(kind, id)).collect()
-    }
-
     pub(super) fn all(&self, kind: Kind) -> Vec<Found> {
         let objects = self.objects.get(&kind).into_iter().flatten();
         objects.map(|(id, entry)| entry.found(id)).collect()

@@ -1,0 +1,36 @@
+//! Networks: the list, and one in full.
+
+use serde_json::{Map, Value};
+
+use super::filter::NameFilter;
+use super::json::{hide_marks, object, rename_member, text};
+use crate::tenancy::owner::Kind;
+use crate::tenancy::sight::{PREDEFINED, Sight};
+
+/// Keeps the networks that are seen and wanted. The engine's own three are, since clients look for
+/// them.
+pub(super) fn list(networks: &mut Vec<Value>, names: &NameFilter, sight: &Sight) {
+    networks.retain_mut(|network| {
+        let Some(network) = network.as_object_mut() else {
+            return false;
+        };
+        let predefined = PREDEFINED.contains(&text(network, "Name"));
+        if !predefined && !sight.sees(Kind::Network, text(network, "Id")) {
+            return false;
+        }
+        whole(network, sight);
+        names.wants(text(network, "Name"))
+    });
+}
+
+/// One network.
+pub(super) fn whole(network: &mut Map<String, Value>, sight: &Sight) {
+    rename_member(network, "Name", sight);
+    hide_marks(network);
+    if let Some(containers) = object(network, "Containers") {
+        containers.retain(|id, _| sight.sees(Kind::Container, id));
+        for endpoint in containers.values_mut().filter_map(Value::as_object_mut) {
+            rename_member(endpoint, "Name", sight);
+        }
+    }
+}
