@@ -90,6 +90,22 @@ fn look_up(user: &str) -> Result<(Uid, Option<Gid>), Error> {
     Ok((account.uid, Some(account.gid)))
 }
 
+/// The number of a user, given by name or number.
+///
+/// # Errors
+/// If there is no such user, or the user data base cannot be read.
+pub fn user_number(user: &str) -> Result<u32, Error> {
+    look_up(user).map(|(id, _)| id.as_raw())
+}
+
+/// The number of a group, given by name or number.
+///
+/// # Errors
+/// If there is no such group, or the user data base cannot be read.
+pub fn group_number(group: &str) -> Result<u32, Error> {
+    group_id(group).map(Gid::as_raw)
+}
+
 fn group_id(group: &str) -> Result<Gid, Error> {
     if let Ok(number) = group.parse() {
         return Ok(Gid::from_raw(number));

@@ -24,4 +24,5 @@ mod system_calls;
 pub use confinement::{Confinement, Enforcement, Role, User, confine};
 pub use environment::clear_environment;
 pub use error::Error;
+pub use identity::{group_number, user_number};
 pub use report::{Line, Measure, Report};

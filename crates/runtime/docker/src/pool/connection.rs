@@ -18,7 +18,8 @@ use super::body::Outgoing;
 #[derive(Debug)]
 pub(super) struct Connection {
     sender: http1::SendRequest<Outgoing>,
-    driver: http1::Connection<TokioIo<UnixStream>, Outgoing>,
+    /// Large, and moved about with its answer.
+    driver: Box<http1::Connection<TokioIo<UnixStream>, Outgoing>>,
     /// Whether the driver is done. It must not be polled again then.
     ended: bool,
     since: Instant,
@@ -29,7 +30,7 @@ impl Connection {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
         Ok(Self {
             sender,
-            driver,
+            driver: Box::new(driver),
             ended: false,
             since: Instant::now(),
         })

@@ -1,0 +1,152 @@
+//! What weakens a configuration, in sentences.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::{BrokerConfig, PolicyMode, Sandbox};
+
+pub(super) fn of(config: &BrokerConfig) -> Vec<String> {
+    let mut warnings = config.floor().warnings();
+    warnings.extend(config.issuers.iter().flat_map(|issuer| issuer.warnings()));
+    let mut warn = |text: String| warnings.push(text);
+    if config.policy_mode == PolicyMode::WouldDeny {
+        warn(
+            "no policy is enforced: what one denies is done, and noted in the audit log".to_owned(),
+        );
+    }
+    if config.sandbox == Sandbox::BestEffort {
+        warn("the broker starts even where the kernel does not confine it".to_owned());
+    }
+    if config.gate_user.is_none() {
+        warn(
+            "the gate runs as the same user as the broker, so a taken-over gate reaches what the \
+             broker reaches"
+                .to_owned(),
+        );
+    }
+    if config.socket_mode & 0o007 != 0 {
+        warn("every user of this host may connect to the broker's socket".to_owned());
+    }
+    for issuer in &config.issuers {
+        if let Some(keys) = &issuer.keys {
+            written_by_others(keys, "can make tokens be accepted", &mut warn);
+        }
+    }
+    if let Some(policy) = &config.policy {
+        written_by_others(
+            policy,
+            "can allow themselves anything above the floor",
+            &mut warn,
+        );
+    }
+    if let Some(source) = config.source() {
+        written_by_others(source, "can loosen the floor", &mut warn);
+    }
+    read_by_others(&config.audit_key, "can forge the audit log", &mut warn);
+    read_by_others(&config.state, "can read who did what", &mut warn);
+    warnings
+}
+
+/// Of a file that decides: whoever writes it, or puts another in its place, decides.
+fn written_by_others(path: &Path, then: &str, warn: &mut impl FnMut(String)) {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    for path in [path, folder] {
+        if let Some(found) = look(path, warn)
+            && found.mode() & 0o022 != 0
+        {
+            warn(format!(
+                "whoever may write `{}` {then}; its mode is {:03o}",
+                path.display(),
+                found.mode() & 0o777
+            ));
+        }
+    }
+}
+
+/// Of a file that nobody else may even read.
+fn read_by_others(path: &Path, then: &str, warn: &mut impl FnMut(String)) {
+    if let Some(found) = look(path, warn)
+        && found.mode() & 0o077 != 0
+    {
+        warn(format!(
+            "whoever may open `{}` {then}; its mode is {:03o}, and should leave out group and others",
+            path.display(),
+            found.mode() & 0o777
+        ));
+    }
+}
+
+/// What is not there yet weakens nothing; a start says that it is missing.
+fn look(path: &Path, warn: &mut impl FnMut(String)) -> Option<Metadata> {
+    match std::fs::metadata(path) {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warn(format!("`{}` cannot be looked at: {error}", path.display()));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_weakens_is_said_and_what_does_not_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("etc");
+        let state = dir.path().join("state");
+        let (keys, audit) = (folder.join("keys"), folder.join("audit"));
+        for path in [&folder, &state] {
+            fs::create_dir(path).unwrap();
+        }
+        for path in [&keys, &audit] {
+            fs::write(path, "").unwrap();
+        }
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        let text = |more: &str| {
+            format!(
+                "socket = '/run/b'\nengine = '/run/e'\nstate = '{}'\naudit_key = '{}'\n{more}\n\
+                 [[issuer]]\nissuer = 'https://i'\naudience = 'a'\nkeys = '{}'\n",
+                state.display(),
+                audit.display(),
+                keys.display()
+            )
+        };
+        let warnings = |more: &str| {
+            let path = folder.join("broker.toml");
+            BrokerConfig::parse(&text(more), &path).unwrap().warnings()
+        };
+        set(&folder, 0o755).unwrap();
+        set(&state, 0o700).unwrap();
+        set(&audit, 0o600).unwrap();
+        set(&keys, 0o644).unwrap();
+        assert_eq!(warnings("gate_user = '7'"), Vec::<String>::new());
+
+        set(&state, 0o755).unwrap();
+        set(&audit, 0o640).unwrap();
+        set(&keys, 0o664).unwrap();
+        let all = warnings(
+            "policy_mode = 'would-deny'\nsandbox = 'best-effort'\nsocket_mode = 0o666\n\
+             images.local = true",
+        )
+        .join("\n");
+        for word in [
+            "no policy is enforced",
+            "does not confine",
+            "the same user",
+            "every user of this host",
+            "every image that the engine has",
+            "who did what",
+            "forge the audit log",
+            "make tokens be accepted",
+        ] {
+            assert!(all.contains(word), "{word} is not in {all}");
+        }
+    }
+}

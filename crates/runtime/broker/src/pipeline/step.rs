@@ -1,0 +1,385 @@
+//! The steps before anything is done. Each either makes what the next one needs, or denies.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest;
+use cofferdam_action::action::{Action, ActionKind};
+use cofferdam_action::floor::Approved;
+use cofferdam_action::refusal::Refusal;
+use cofferdam_action::wire::{By, RawToken, Refused};
+use cofferdam_audit::record::{Decision, Who};
+use cofferdam_policy::{Decision as Verdict, Request, Resource, ResourceKind};
+use cofferdam_token::{Sender, base64url};
+
+use crate::act::refusal;
+use crate::broker::{Broker, Rules};
+use crate::caller::{Caller, hex, token_sha256};
+use crate::config::PolicyMode;
+use crate::host_path;
+use crate::tenancy::{self, Kind, Object, Tenant};
+
+/// It is refused: what the caller hears, and what the audit log says.
+#[must_use]
+pub(super) struct Denied {
+    pub(super) refused: Refused,
+    pub(super) reason: String,
+}
+
+/// An action whose references are full ids, of a verified caller.
+#[must_use]
+pub(super) struct Resolved {
+    caller: Caller,
+    tenant: Tenant,
+    action: Action,
+    objects: Vec<Object>,
+}
+
+/// An action that the floor lets through.
+#[must_use]
+pub(super) struct Floored {
+    caller: Caller,
+    tenant: Tenant,
+    approved: Approved,
+    objects: Vec<Object>,
+}
+
+/// An action that scope, floor and policy allow.
+#[must_use]
+pub(crate) struct Permitted {
+    tenant: Tenant,
+    action: Action,
+    decision: Decision,
+}
+
+/// An action that stands in the audit log, and may be done.
+#[must_use]
+pub(super) struct Recorded {
+    pub(super) request: String,
+    pub(super) action: Action,
+    pub(super) tenant: Tenant,
+}
+
+/// Who is it? Nothing that the gate says of the token is believed.
+pub(super) fn verify(
+    rules: &Rules,
+    token: &RawToken,
+    certificate: Option<&str>,
+    decision: &mut Decision,
+) -> Result<Caller, Denied> {
+    let raw = token.expose();
+    let denied = |status, message: &str, reason: String| Denied {
+        refused: refusal(By::Token, status, message.to_owned()),
+        reason,
+    };
+    let mut sender = Sender::bearer();
+    if let Some(text) = certificate {
+        match base64url::decode(text).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
+            Some(thumbprint) => sender = sender.with_certificate_sha256(thumbprint),
+            None => {
+                let reason = "the gate sent a malformed certificate digest".to_owned();
+                return Err(denied(
+                    401,
+                    "the client's certificate cannot be read",
+                    reason,
+                ));
+            }
+        }
+    }
+    let caller = rules
+        .issuers
+        .verify(raw, now(), &sender)
+        .map_err(|rejection| {
+            let status = if rejection.code().is_some() { 401 } else { 503 };
+            let reason = format!("{}: {rejection}", rejection.id());
+            denied(status, rejection.description(), reason)
+        })
+        .and_then(|(verified, settings)| {
+            Caller::of(raw, verified, settings)
+                .map_err(|error| denied(403, &error.to_string(), error.to_string()))
+        });
+    match &caller {
+        Ok(caller) => {
+            decision.who = caller.who();
+            decision.owner = caller.tenant().owner.to_string();
+        }
+        Err(_) => {
+            decision.who = Who {
+                token_sha256: token_sha256(raw),
+                ..Who::default()
+            };
+        }
+    }
+    caller
+}
+
+/// What the gate has refused for a caller whose token is valid.
+pub(super) fn refused_by_gate(route: String, refusal: Refusal, decision: &mut Decision) -> Denied {
+    decision.action = "request".to_owned();
+    decision.objects = vec![route];
+    by_floor(&refusal)
+}
+
+/// Has the token the scope of this kind of action, as a whole word?
+pub(super) fn scope(
+    caller: &Caller,
+    action: &Action,
+    decision: &mut Decision,
+) -> Result<(), Denied> {
+    let kind = action.kind();
+    decision.action = kind.id().to_owned();
+    decision.action_sha256 = action_sha256(action);
+    let scope = kind.scope();
+    if caller.has_scope(scope) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` needs the scope `{scope}`, which the token does not have",
+        kind.id()
+    );
+    Err(Denied {
+        reason: message.clone(),
+        refused: Refused {
+            scope: Some(scope.to_owned()),
+            ..refusal(By::Scope, 403, message)
+        },
+    })
+}
+
+/// What is it about? Names become full ids, among the caller's own unless they may see all.
+pub(super) async fn resolve(
+    broker: &Broker,
+    rules: &Rules,
+    caller: Caller,
+    mut action: Action,
+    decision: &mut Decision,
+) -> Result<Resolved, Denied> {
+    let tenant = sight(rules, &caller, &action);
+    let objects = broker.tenancy().resolve(&mut action, &tenant).await;
+    let objects = objects.map_err(|refused| Denied {
+        reason: refused.message.clone(),
+        refused,
+    })?;
+    decision.objects = objects
+        .iter()
+        .map(|object| object.recorded().to_owned())
+        .chain(made(&action))
+        .collect();
+    Ok(Resolved {
+        caller,
+        tenant,
+        action,
+        objects,
+    })
+}
+
+/// May anybody? What hands over the host is refused, whatever the token says.
+pub(super) fn floor(
+    broker: &Broker,
+    rules: &Rules,
+    resolved: Resolved,
+    decision: &mut Decision,
+) -> Result<Floored, Denied> {
+    let Resolved {
+        caller,
+        tenant,
+        action,
+        objects,
+    } = resolved;
+    let images = broker.tenancy().caller_images(&action, &tenant);
+    let before = caller.before_floor(images);
+    let approved = rules
+        .floor
+        .judge(action, &before)
+        .map_err(|refusal| by_floor(&refusal))?;
+    decision.exceptions = approved
+        .exceptions()
+        .iter()
+        .filter_map(|exception| serde_json::to_string(exception).ok())
+        .collect();
+    Ok(Floored {
+        caller,
+        tenant,
+        approved,
+        objects,
+    })
+}
+
+/// May this one? Whatever no policy permits is denied.
+pub(super) fn policy(
+    rules: &Rules,
+    floored: Floored,
+    decision: &mut Decision,
+) -> Result<Permitted, Denied> {
+    let Floored {
+        caller,
+        tenant,
+        approved,
+        objects,
+    } = floored;
+    let everyone = tenant.sees_all && shows_everyone(approved.action().kind());
+    let verdict = rules.policies.decide(&Request {
+        principal: caller.principal(),
+        action: approved.action(),
+        resources: &resources(everyone, &objects),
+        now: now(),
+    });
+    decision.policies = verdict.policies().to_vec();
+    if let Verdict::Deny { policies, reason } = verdict {
+        let among_their_own = !everyone
+            && objects.iter().all(|object| {
+                object
+                    .owner
+                    .is_none_or(|owner| owner == caller.tenant().owner)
+            });
+        if rules.mode == PolicyMode::Enforce || !among_their_own {
+            return Err(by_policy(policies, reason));
+        }
+        decision.reason = format!("would be denied by policy, but none is enforced: {reason}");
+    }
+    // Right before the act, since a link could be put on the way until then.
+    host_path::walk(approved.host_paths()).map_err(|refusal| by_floor(&refusal))?;
+    let mut action = approved.into_action();
+    tenancy::mark(&mut action, &tenant.owner, &decision.request);
+    Ok(Permitted {
+        tenant,
+        action,
+        decision: Decision::default(),
+    })
+}
+
+impl Permitted {
+    pub(super) fn recorded_as(self, decision: Decision) -> Self {
+        Self { decision, ..self }
+    }
+
+    pub(super) const fn changes(&self) -> bool {
+        self.action.kind().changes()
+    }
+
+    pub(super) fn into_recorded(self) -> (Decision, Recorded) {
+        let Self {
+            tenant,
+            action,
+            decision,
+        } = self;
+        let recorded = Recorded {
+            request: decision.request.clone(),
+            action,
+            tenant,
+        };
+        (decision, recorded)
+    }
+}
+
+/// Whose objects an action is resolved and shown among. Others' are seen only with the scope for
+/// it; and of a list, only where a policy permits it of everyone.
+fn sight(rules: &Rules, caller: &Caller, action: &Action) -> Tenant {
+    if !caller.tenant().sees_all {
+        return caller.tenant().clone();
+    }
+    if !action.references().is_empty() {
+        // What they refer to is decided by policy, once it is known whose it is.
+        return caller.tenant().clone();
+    }
+    let permitted = shows_everyone(action.kind())
+        && rules
+            .policies
+            .decide(&Request {
+                principal: caller.principal(),
+                action,
+                resources: &[Resource::everyone()],
+                now: now(),
+            })
+            .is_allowed();
+    match permitted {
+        true => caller.tenant().clone(),
+        false => caller.among_their_own(),
+    }
+}
+
+/// What shows the objects of a tenant, or of everyone. A prune is always of one's own.
+const fn shows_everyone(kind: ActionKind) -> bool {
+    matches!(
+        kind,
+        ActionKind::ContainerList
+            | ActionKind::NetworkList
+            | ActionKind::VolumeList
+            | ActionKind::DiskUsage
+            | ActionKind::Events
+    )
+}
+
+fn resources(everyone: bool, objects: &[Object]) -> Vec<Resource<'_>> {
+    if everyone {
+        return vec![Resource::everyone()];
+    }
+    fn resource(object: &Object) -> Resource<'_> {
+        let kind = match object.kind {
+            Kind::Container => ResourceKind::Container,
+            Kind::Network => ResourceKind::Network,
+            Kind::Volume => ResourceKind::Volume,
+            Kind::Exec => ResourceKind::Exec,
+            Kind::Image => ResourceKind::Image,
+        };
+        let owner = object.owner.as_ref().map(|owner| owner.as_str());
+        Resource::new(kind, object.recorded(), owner).named(&object.name)
+    }
+    objects.iter().map(resource).collect()
+}
+
+/// Names of what an action makes or fetches, which no reference names.
+fn made(action: &Action) -> Vec<String> {
+    match action {
+        Action::ContainerCreate(create) => {
+            let name = create.name.as_ref().map(|name| name.as_str().to_owned());
+            name.into_iter().chain([create.image.to_string()]).collect()
+        }
+        Action::ContainerRename { name, .. } => vec![name.as_str().to_owned()],
+        Action::ImagePull { image, .. } => vec![image.to_string()],
+        Action::ImageTag { target, .. } => vec![target.to_string()],
+        Action::NetworkCreate(network) => vec![network.name.as_str().to_owned()],
+        Action::VolumeCreate { name, .. } => {
+            name.iter().map(|name| name.as_str().to_owned()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn by_floor(refusal: &Refusal) -> Denied {
+    let message = refusal.to_string();
+    Denied {
+        reason: message.clone(),
+        refused: Refused {
+            rules: vec![refusal.rule.id().to_owned()],
+            ..crate::act::refusal(By::Floor, refusal.status(), message)
+        },
+    }
+}
+
+fn by_policy(policies: Vec<String>, reason: String) -> Denied {
+    let message = match policies.is_empty() {
+        true => format!("refused by policy: {reason}"),
+        false => format!("refused by policy {}: {reason}", policies.join(", ")),
+    };
+    Denied {
+        reason,
+        refused: Refused {
+            // The audit record has them already.
+            rules: policies,
+            ..refusal(By::Policy, 403, message)
+        },
+    }
+}
+
+/// The SHA-256 of an action as it was asked for.
+fn action_sha256(action: &Action) -> String {
+    // What was read from JSON can be written as JSON.
+    let json = serde_json::to_vec(action).unwrap_or_default();
+    hex(digest::digest(&digest::SHA256, &json).as_ref())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,270 @@
+//! The calls of one connection, one after the other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use cofferdam_action::action::Action;
+use cofferdam_action::wire::{Ask, Call, Frame, MAX_DATA};
+use cofferdam_docker::pool::{Outgoing, Streams, Upload};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use crate::act::Content;
+use crate::broker::Broker;
+use crate::connection::{Broken, Reader, Writer};
+use crate::pipeline::{Served, serve};
+
+/// How long a call may take to come whole after its first byte.
+const CALL: Duration = Duration::from_secs(10);
+
+/// How long the gate may go on sending what nobody reads any more.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Parts of an archive that wait for the engine.
+const PARTS: usize = 4;
+
+/// What follows a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    /// Nothing.
+    None,
+    /// An archive, until its end.
+    Archive,
+    /// Bytes for the other side of a hijacked connection, once there is one.
+    Streams,
+}
+
+/// Serves calls until the connection ends or `stop` changes.
+pub(super) async fn connection(
+    broker: &Arc<Broker>,
+    stream: UnixStream,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Broken> {
+    let (reader, writer) = stream.into_split();
+    let (mut reader, mut writer) = (Reader::new(reader), Writer::new(writer));
+    loop {
+        let begins = tokio::select! {
+            begins = reader.begins() => begins?,
+            _ = stop.changed() => false,
+        };
+        if !begins {
+            return Ok(());
+        }
+        let call = tokio::time::timeout(CALL, receive(&mut reader)).await;
+        let (call, input) = call.map_err(|_| Broken::BrokenOff)??;
+        one(broker, call, input, &mut reader, &mut writer).await?;
+    }
+}
+
+/// The next call, with its end where nothing follows it.
+async fn receive(reader: &mut Reader) -> Result<(Call, Input), Broken> {
+    let Frame::Call(json) = reader.frame().await? else {
+        return Err(Broken::OutOfTurn);
+    };
+    let call: Call = serde_json::from_slice(&json).map_err(|_| Broken::OutOfTurn)?;
+    let input = input(&call.ask);
+    if input == Input::None && reader.frame().await? != Frame::End {
+        return Err(Broken::OutOfTurn);
+    }
+    Ok((call, input))
+}
+
+fn input(ask: &Ask) -> Input {
+    match ask {
+        Ask::Act(action) => match **action {
+            Action::ContainerCopyIn { .. } => Input::Archive,
+            Action::ContainerAttach(_) | Action::ExecStart { detach: false, .. } => Input::Streams,
+            _ => Input::None,
+        },
+        Ask::Refused { .. } => Input::None,
+    }
+}
+
+async fn one(
+    broker: &Arc<Broker>,
+    call: Call,
+    input: Input,
+    reader: &mut Reader,
+    writer: &mut Writer,
+) -> Result<(), Broken> {
+    let Served { answer, content } = match input {
+        Input::None => tokio::select! {
+            served = serve(broker, call, Outgoing::Empty) => served,
+            () = reader.gone() => return Err(Broken::BrokenOff),
+        },
+        // The engine answers these at once; the input waits until then.
+        Input::Streams => serve(broker, call, Outgoing::Empty).await,
+        Input::Archive => {
+            let (upload, archive) = Outgoing::archive(PARTS);
+            let mut serving = std::pin::pin!(serve(broker, call, archive));
+            let mut feeding = std::pin::pin!(feed(reader, upload));
+            tokio::select! {
+                served = &mut serving => {
+                    // It was refused, or the engine has enough. What still comes is not read by
+                    // anybody, but the gate must be able to send it before it hears why.
+                    answer_to(served, writer).await?;
+                    return within(LINGER, feeding).await;
+                }
+                fed = &mut feeding => {
+                    let served = serving.await;
+                    fed?;
+                    served
+                }
+            }
+        }
+    };
+    let json = serde_json::to_vec(&answer).map_err(|_| Broken::OutOfTurn)?;
+    writer.put(&Frame::Answer(json.into()))?;
+    match content {
+        Content::Hijacked(streams) => both(*streams, reader, writer).await,
+        content => {
+            one_way(content, reader, writer).await?;
+            match input {
+                Input::None | Input::Archive => Ok(()),
+                Input::Streams => within(LINGER, discard(reader)).await,
+            }
+        }
+    }
+}
+
+/// Writes an answer that has no stream.
+async fn answer_to(served: Served, writer: &mut Writer) -> Result<(), Broken> {
+    let json = serde_json::to_vec(&served.answer).map_err(|_| Broken::OutOfTurn)?;
+    writer.put(&Frame::Answer(json.into()))?;
+    if let Content::Whole(bytes) = served.content {
+        writer.data(bytes).await?;
+    }
+    writer.put(&Frame::End)?;
+    writer.flush().await
+}
+
+/// Writes what follows an answer.
+async fn one_way(content: Content, reader: &mut Reader, writer: &mut Writer) -> Result<(), Broken> {
+    match content {
+        Content::Empty | Content::Hijacked(_) => {}
+        Content::Whole(bytes) => writer.data(bytes).await?,
+        Content::Stream(mut stream) => {
+            // The head goes out at once: clients wait for it before they go on.
+            writer.flush().await?;
+            loop {
+                let next = tokio::select! {
+                    next = stream.next() => next,
+                    () = reader.gone() => return Err(Broken::BrokenOff),
+                };
+                match next {
+                    Ok(None) => break,
+                    Ok(Some(bytes)) => {
+                        writer.data(bytes).await?;
+                        writer.flush().await?;
+                    }
+                    Err(_) => {
+                        writer.put(&Frame::Abort("the engine broke off".into()))?;
+                        writer.flush().await?;
+                        return Err(Broken::BrokenOff);
+                    }
+                }
+            }
+        }
+    }
+    writer.put(&Frame::End)?;
+    writer.flush().await
+}
+
+/// Passes bytes in both directions until both have ended.
+async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Result<(), Broken> {
+    let Streams { first, stream, .. } = streams;
+    let (mut from, mut to) = stream.into_split();
+    let outward = async {
+        writer.data(first).await?;
+        writer.flush().await?;
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(MAX_DATA / 4);
+            // An engine that resets the connection has ended it.
+            match from.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {
+                    writer.data(buffer.split().freeze()).await?;
+                    writer.flush().await?;
+                }
+            }
+        }
+        writer.put(&Frame::End)?;
+        writer.flush().await
+    };
+    let inward = async {
+        let mut takes = true;
+        loop {
+            match reader.frame().await? {
+                // What has ended over there takes no more; the gate may still be sending.
+                Frame::Data(bytes) if takes => takes = to.write_all(&bytes).await.is_ok(),
+                Frame::Data(_) => {}
+                Frame::End => {
+                    // The other direction stays open.
+                    let _ = to.shutdown().await;
+                    return Ok(());
+                }
+                Frame::Abort(_) => return Err(Broken::BrokenOff),
+                Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
+            }
+        }
+    };
+    let (mut outward, mut inward) = (std::pin::pin!(outward), std::pin::pin!(inward));
+    tokio::select! {
+        ended = &mut outward => {
+            ended?;
+            within(LINGER, inward).await
+        }
+        ended = &mut inward => {
+            ended?;
+            outward.await
+        }
+    }
+}
+
+/// Passes an archive on. Whatever breaks it off drops the upload, and with it the request.
+async fn feed(reader: &mut Reader, upload: Upload) -> Result<(), Broken> {
+    let mut upload = Some(upload);
+    loop {
+        match reader.frame().await? {
+            Frame::Data(bytes) => {
+                if let Some(to) = &upload
+                    && !to.send(bytes).await
+                {
+                    upload = None;
+                }
+            }
+            Frame::End => {
+                if let Some(to) = upload {
+                    to.finish().await;
+                }
+                return Ok(());
+            }
+            Frame::Abort(_) => return Err(Broken::BrokenOff),
+            Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
+        }
+    }
+}
+
+/// Reads to the end of what the gate sends, since closing on it would lose it the answer.
+async fn discard(reader: &mut Reader) -> Result<(), Broken> {
+    loop {
+        match reader.frame().await? {
+            Frame::Data(_) => {}
+            Frame::End => return Ok(()),
+            Frame::Abort(_) => return Err(Broken::BrokenOff),
+            Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
+        }
+    }
+}
+
+async fn within(
+    limit: Duration,
+    work: impl Future<Output = Result<(), Broken>>,
+) -> Result<(), Broken> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(|_| Broken::BrokenOff)?
+}
