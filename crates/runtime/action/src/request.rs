@@ -287,6 +287,22 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
     if value("expect").is_some() && body != BodyKind::Archive {
         return Err(Refusal::new(Rule::Transfer, "the body is due at once").at("header `expect`"));
     }
+    if let Some(coding) = value("transfer-encoding") {
+        // RFC 9112 §6.1: with both, a server in front may have seen another end of this request.
+        if value("content-length").is_some() {
+            return Err(Refusal::new(
+                Rule::Transfer,
+                "a length beside it leaves open which counts",
+            )
+            .at("header `transfer-encoding`"));
+        }
+        if !coding.eq_ignore_ascii_case(b"chunked") {
+            return Err(
+                Refusal::new(Rule::Transfer, "no other coding is read than `chunked`")
+                    .at("header `transfer-encoding`"),
+            );
+        }
+    }
     if body == BodyKind::Json && value("transfer-encoding").is_some() {
         return Err(Refusal::new(
             Rule::Transfer,
@@ -348,6 +364,15 @@ mod tests {
             Some(Rule::Transfer)
         );
         assert_eq!(beside("Expect", b"100-continue"), Some(Rule::Transfer));
+        let archive = |coding: &[u8], length: &[(&str, &[u8])]| {
+            let mut headers = vec![("Transfer-Encoding", coding)];
+            headers.extend_from_slice(length);
+            rule(&headers, BodyKind::Archive)
+        };
+        assert_eq!(archive(b"Chunked", &[]), None);
+        assert_eq!(archive(b"gzip, chunked", &[]), Some(Rule::Transfer));
+        let length: (&str, &[u8]) = ("Content-Length", b"5");
+        assert_eq!(archive(b"chunked", &[length]), Some(Rule::Transfer));
         assert_eq!(
             beside("content-TYPE", b"application/json"),
             Some(Rule::Header)

@@ -1,0 +1,121 @@
+//! Start, reload, stop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cofferdam_action::wire::Body;
+use cofferdam_gate::{Control, GateConfig, GateError, bind};
+use tokio::sync::{Notify, mpsc};
+
+use crate::broker::Broker;
+use crate::client::{connect, request};
+use crate::gate::{Place, tls, write_config};
+
+/// A reload is over when the next control is taken; the channel holds one.
+async fn reload(gate: &crate::gate::Gate) {
+    for _ in 0..3 {
+        gate.tell(Control::Reload).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reload_takes_what_is_right_and_keeps_what_was_where_it_is_wrong() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let gate = place.gate("", "").await;
+    let token = gate.token("alice");
+    let mut client = connect(gate.address).await;
+    assert_eq!(client.ask("GET", "/_ping", &token).await.status, 200);
+
+    let folder = gate.folder.path();
+    for (more, tables) in [
+        ("nonsense = true", ""),
+        ("", "[limits]\nburst = 0"),
+        ("listen_rest = \"127.0.0.1:1\"", ""),
+        ("", &*tls("")),
+    ] {
+        write_config(folder, more, tables);
+        reload(&gate).await;
+        for _ in 0..5 {
+            assert_eq!(client.ask("GET", "/_ping", &token).await.status, 200);
+        }
+    }
+    write_config(folder, "", "[limits]\nrequests_per_second = 1\nburst = 1");
+    reload(&gate).await;
+    client.ask("GET", "/_ping", &token).await;
+    assert_eq!(client.ask("GET", "/_ping", &token).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_asked_and_breaks_off_what_does_not_end() {
+    let place = Place::new();
+    let (heard, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let told = (Arc::clone(&heard), Arc::clone(&go));
+    let _broker = Broker::start(place.path(), move |_, mut link| {
+        let (heard, go) = told.clone();
+        async move {
+            link.rest().await;
+            link.done(200, None, Body::Stream).await;
+            heard.notify_one();
+            go.notified().await;
+            link.end().await;
+            Some(link)
+        }
+    });
+    let gate = place.gate("", "[limits]\nstop = \"500ms\"").await;
+    let token = gate.token("alice");
+    let address = gate.address;
+    let mut short = connect(address).await;
+    short.send(request("GET", "/info", &token, "", b"")).await;
+    heard.notified().await;
+    let mut stream = connect(address).await;
+    stream
+        .send(request("GET", "/events", &token, "", b""))
+        .await;
+    heard.notified().await;
+    let mut idle = connect(address).await;
+    gate.tell(Control::Stop).await;
+    // An idle connection ends at once: by then nothing more is accepted.
+    assert!(idle.rest().await.0.is_empty());
+    go.notify_one();
+    assert_eq!(short.answer(false).await.status, 200);
+    stream.head().await;
+    let (rest, _) = stream.rest().await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"));
+    gate.ended().await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_gate_without_keys_or_certificate_does_not_start() {
+    let place = Place::new();
+    let folder = place.path();
+    let start = async |file: &Path| {
+        let bound = bind(GateConfig::read(file).unwrap()).unwrap();
+        let (_tell, told) = mpsc::channel(1);
+        bound.serve(told, |_| panic!("it is not ready")).await
+    };
+    let file = write_config(
+        folder,
+        "",
+        "[tls]\ncert = \"/nowhere/cert\"\nkey = \"/nowhere/key\"",
+    );
+    assert!(matches!(start(&file).await, Err(GateError::Tls(_))));
+    std::fs::write(folder.join("keys.json"), "{}").unwrap();
+    let file = write_config(folder, "", "");
+    let error = start(&file).await.unwrap_err();
+    assert!(matches!(error, GateError::Keys(_)));
+    assert!(error.to_string().contains("keys.json"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_told() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let file = write_config(place.path(), "", "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("127.0.0.1:0", &address)).unwrap();
+    let error = bind(GateConfig::read(&file).unwrap()).unwrap_err();
+    assert!(error.to_string().contains(&address), "{error}");
+}
