@@ -4,9 +4,15 @@
 //! `cargo run --release -p cofferdam-bench --bin guard`
 //!
 //! Each server is a process of its own with one worker, and every one of them gets the same
-//! requests: 100,000 distinct tokens (RS256, about 1 kB) in a Zipf mix of which about nine in ten were seen before, and
-//! then one hot token. What counts is the processor time that the system has booked for the server,
-//! divided by the requests: throughput on a busy machine is noise.
+//! requests: 100,000 distinct tokens (RS256, about 1 kB) in a Zipf mix of which about nine in ten
+//! were seen before, and then one hot token. What counts is the processor time that the system has
+//! booked for the server, divided by the requests: throughput on a busy machine is noise. The
+//! servers are asked in turns, several rounds long, and the median of each counts.
+//!
+//! Two routes: `/bare` answers two characters, which is the least that actix-web can do, and
+//! `/list` a JSON document of five containers. Two loads: one connection, on which every request
+//! waits for the answer to the one before; and sixteen, of which a server finds several ready each
+//! time that it looks.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -19,14 +25,16 @@ use actix_web_httpauth::extractors::bearer::BearerAuth;
 use cofferdam_guard::{Guard, Principal, get, resource, scope};
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::{Algorithm, IssuerPolicy, JwkSet, Verifier};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const TOKENS: usize = 100_000;
-const REQUESTS: usize = 200_000;
+const REQUESTS: usize = 60_000;
 /// With this many remembered, about nine in ten of the mix are.
-const REMEMBERED: usize = 54_000;
+const REMEMBERED: usize = 45_000;
+const ROUNDS: usize = 9;
+const KINDS: [&str; 3] = ["plain", "guarded", "httpauth"];
 const ISSUER: &str = "https://idp.example/realms/main";
 const AUDIENCE: &str = "https://containers.example";
 
@@ -40,59 +48,93 @@ fn main() -> Result<(), Failure> {
 
 fn compare() -> Result<(), Failure> {
     let issuer = Issuer::new(ISSUER, SigningKey::generate(Algorithm::Rs256)?);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)?
-        .as_secs();
-    let requests = (0..TOKENS)
-        .map(|number| {
-            let token = issuer
-                .token(format!("user-{number}"))
-                .audience(AUDIENCE)
-                .scope("containers:read containers:write images:read")
-                .claim("session_state", "x".repeat(150))
-                .lifetime(86_400)
-                .mint(now)?;
-            let head = "GET /containers HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ";
-            Ok(format!("{head}{token}\r\n\r\n").into_bytes())
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
-    let mix = zipf(TOKENS, REQUESTS);
-    println!("| server | Zipf mix, CPU µs per request | × | one hot token | × |");
-    println!("|---|---|---|---|---|");
-    let mut base = None;
-    for kind in ["plain", "guarded", "httpauth"] {
-        let (mixed, hot) = measure(kind, &issuer.jwks().to_string(), &requests, &mix)?;
-        let (base_mixed, base_hot) = *base.get_or_insert((mixed, hot));
-        println!(
-            "| {kind} | {mixed:.2} | {:.3} | {hot:.2} | {:.3} |",
-            mixed / base_mixed,
-            hot / base_hot
-        );
+    let tokens = mint(&issuer)?;
+    let keys = issuer.jwks().to_string();
+    let mut servers = Vec::new();
+    for kind in KINDS {
+        servers.push(Server::start(kind, &keys)?);
+    }
+    let mut zipf = Zipf::new(TOKENS);
+    // Long enough that what is remembered is what the mix leaves behind.
+    let warming = zipf.draw(400_000);
+    for server in &servers {
+        server.ask("/bare", 1, &tokens, &warming)?;
+    }
+    for load in ["Zipf mix", "one hot token"] {
+        for connections in [1, 16] {
+            for path in ["/bare", "/list"] {
+                let before = servers[1].counts()?;
+                let mut costs = [const { Vec::new() }; KINDS.len()];
+                for _ in 0..ROUNDS {
+                    // Each round is of its own, or the cache would know it by heart.
+                    let mix = match load {
+                        "Zipf mix" => zipf.draw(REQUESTS),
+                        _ => vec![0; REQUESTS],
+                    };
+                    for (server, costs) in servers.iter().zip(&mut costs) {
+                        costs.push(server.cost(path, connections, &tokens, &mix)?);
+                    }
+                }
+                let [hits, misses] = servers[1].counts()?;
+                let (hits, misses) = (hits - before[0], misses - before[1]);
+                let share = hits as f64 * 100.0 / (hits + misses).max(1) as f64;
+                println!(
+                    "\n{load}, {connections} connection(s), {path}: {share:.1} % remembered\n"
+                );
+                println!("| server | CPU µs per request: median | least | most | × |");
+                println!("|---|---|---|---|---|");
+                let medians = costs.each_mut().map(|costs| median(costs));
+                for ((kind, costs), median) in KINDS.iter().zip(&costs).zip(medians) {
+                    println!(
+                        "| {kind} | {median:.2} | {:.2} | {:.2} | {:.3} |",
+                        costs[0],
+                        costs[ROUNDS - 1],
+                        median / medians[0]
+                    );
+                }
+            }
+        }
     }
     Ok(())
 }
 
-fn measure(
-    kind: &str,
-    keys: &str,
-    requests: &[Vec<u8>],
-    mix: &[usize],
-) -> Result<(f64, f64), Failure> {
-    let mut server = Server::start(kind, keys)?;
-    // Once through, so that what is remembered is what the mix leaves behind.
-    server.ask(requests, mix)?;
-    let before = server.counts()?;
-    let mixed = server.cost(requests, mix)?;
-    if let (Some((hits, misses)), Some((more_hits, more_misses))) = (before, server.counts()?) {
-        let (hits, misses) = (more_hits - hits, more_misses - misses);
-        let share = hits as f64 * 100.0 / (hits + misses) as f64;
-        println!(
-            "\n{kind}: {hits} of {} were remembered, {share:.1} %\n",
-            hits + misses
-        );
-    }
-    let hot = server.cost(requests, &vec![0; mix.len()])?;
-    Ok((mixed, hot))
+/// On every processor that there is, since signing takes longer than all the rest.
+fn mint(issuer: &Issuer) -> Result<Vec<String>, Failure> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_secs();
+    let threads = std::thread::available_parallelism()?.get();
+    let share = TOKENS.div_ceil(threads);
+    std::thread::scope(|scope| {
+        let minting: Vec<_> = (0..threads)
+            .map(|thread| {
+                let numbers = thread * share..TOKENS.min((thread + 1) * share);
+                scope.spawn(move || {
+                    let token = |number| {
+                        issuer
+                            .token(format!("user-{number}"))
+                            .audience(AUDIENCE)
+                            .scope("containers:read containers:write images:read")
+                            .claim("session_state", "x".repeat(150))
+                            .lifetime(86_400)
+                            .mint(now)
+                    };
+                    numbers.map(token).collect::<Result<Vec<_>, _>>()
+                })
+            })
+            .collect();
+        let mut tokens = Vec::with_capacity(TOKENS);
+        for thread in minting {
+            tokens.extend(thread.join().map_err(|_| "a thread ended")??);
+        }
+        Ok(tokens)
+    })
+}
+
+/// Sorts them.
+fn median(costs: &mut [f64]) -> f64 {
+    costs.sort_by(f64::total_cmp);
+    costs[costs.len() / 2]
 }
 
 struct Server {
@@ -120,36 +162,67 @@ impl Server {
     }
 
     /// How often the server has found a token among those it remembers, and how often not, as it
-    /// has counted itself; `None` from one that remembers none.
-    fn counts(&mut self) -> Result<Option<(u64, u64)>, Failure> {
+    /// has counted itself.
+    fn counts(&mut self) -> Result<[u64; 2], Failure> {
         writeln!(self.child.stdin.as_mut().ok_or("no input")?)?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        let Some((hits, misses)) = line.trim().split_once(' ') else {
-            return Ok(None);
-        };
-        Ok(Some((hits.parse()?, misses.parse()?)))
+        let (hits, misses) = line.trim().split_once(' ').ok_or("no counts")?;
+        Ok([hits.parse()?, misses.parse()?])
     }
 
     /// Microseconds of processor time for one request.
-    fn cost(&mut self, requests: &[Vec<u8>], mix: &[usize]) -> Result<f64, Failure> {
+    fn cost(
+        &self,
+        path: &str,
+        connections: usize,
+        tokens: &[String],
+        mix: &[usize],
+    ) -> Result<f64, Failure> {
         let before = self.processor_time()?;
-        self.ask(requests, mix)?;
-        Ok((self.processor_time()? - before) * 1e6 / mix.len() as f64)
+        self.ask(path, connections, tokens, mix)?;
+        Ok((self.processor_time()? - before) / mix.len() as f64)
     }
 
-    fn ask(&self, requests: &[Vec<u8>], mix: &[usize]) -> Result<(), Failure> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
+    /// Sends one request on each connection, then reads the answers.
+    fn ask(
+        &self,
+        path: &str,
+        connections: usize,
+        tokens: &[String],
+        mix: &[usize],
+    ) -> Result<(), Failure> {
+        let mut streams = Vec::new();
+        for _ in 0..connections {
+            let stream = TcpStream::connect(self.address)?;
+            stream.set_nodelay(true)?;
+            streams.push(stream);
+        }
+        // The answer ends in what the handler says.
+        let end: &[u8] = if path == "/bare" {
+            b"\r\n\r\nok"
+        } else {
+            b"}]"
+        };
+        let mut request = Vec::new();
         let mut buffer = [0; 4096];
-        for &number in mix {
-            stream.write_all(&requests[number])?;
-            let mut filled = 0;
-            // The answer ends in the handler's two characters.
-            while !buffer[..filled].ends_with(b"\r\n\r\nok") {
-                let count = stream.read(&mut buffer[filled..])?;
-                filled += count;
-                if count == 0 || filled == buffer.len() {
+        for numbers in mix.chunks(connections) {
+            for (stream, &number) in streams.iter_mut().zip(numbers) {
+                request.clear();
+                write!(request, "GET {path} HTTP/1.1\r\nhost: localhost\r\n")?;
+                write!(request, "authorization: Bearer {}\r\n\r\n", tokens[number])?;
+                stream.write_all(&request)?;
+            }
+            for stream in &mut streams[..numbers.len()] {
+                let mut filled = 0;
+                while !buffer[..filled].ends_with(end) {
+                    let count = stream.read(&mut buffer[filled..])?;
+                    filled += count;
+                    if count == 0 || filled == buffer.len() {
+                        return Err("the server refuses".into());
+                    }
+                }
+                if !buffer.starts_with(b"HTTP/1.1 200") {
                     return Err("the server refuses".into());
                 }
             }
@@ -157,44 +230,58 @@ impl Server {
         Ok(())
     }
 
-    /// User and system time in seconds, as the system has booked it.
+    /// User and system time of all threads in microseconds, as the system has booked it.
     fn processor_time(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name in brackets, which may hold spaces: fields 14 and 15, in ticks of 10 ms.
-        let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
-        let mut ticks = fields.split_whitespace().skip(11).take(2);
-        let mut tick = || -> Result<f64, Failure> { Ok(ticks.next().ok_or("no ticks")?.parse()?) };
-        Ok((tick()? + tick()?) / 100.0)
+        let mut sum = 0.0;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let booked = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanoseconds: f64 = booked.split(' ').next().ok_or("no time")?.parse()?;
+            sum += nanoseconds / 1000.0;
+        }
+        Ok(sum)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It ends by itself as well when its input does.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
 /// Which token each request has: the first is asked for most, as in a service with many users.
-fn zipf(tokens: usize, requests: usize) -> Vec<usize> {
-    let mut sums = Vec::with_capacity(tokens);
-    let mut sum = 0.0;
-    for rank in 1..=tokens {
-        sum += 1.0 / rank as f64;
-        sums.push(sum);
+struct Zipf {
+    sums: Vec<f64>,
+    state: u64,
+}
+
+impl Zipf {
+    fn new(tokens: usize) -> Zipf {
+        let mut sum = 0.0;
+        let sums = (1..=tokens).map(|rank| {
+            sum += 1.0 / rank as f64;
+            sum
+        });
+        Zipf {
+            sums: sums.collect(),
+            state: 0x2545_F491_4F6C_DD1D,
+        }
     }
-    // A linear congruence is chance enough to choose tokens, and the same in every run.
-    let mut state = 0x2545_F491_4F6C_DD1Du64;
-    (0..requests)
-        .map(|_| {
-            state = state
+
+    /// The next requests. A linear congruence is chance enough to choose tokens, and the same in
+    /// every run.
+    fn draw(&mut self, requests: usize) -> Vec<usize> {
+        let last = self.sums.len() - 1;
+        let draw = |_| {
+            self.state = self
+                .state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            let at = (state >> 11) as f64 / (1u64 << 53) as f64 * sum;
-            sums.partition_point(|sum| *sum < at).min(tokens - 1)
-        })
-        .collect()
+            let at = (self.state >> 11) as f64 / (1u64 << 53) as f64 * self.sums[last];
+            self.sums.partition_point(|sum| *sum < at).min(last)
+        };
+        (0..requests).map(draw).collect()
+    }
 }
 
 #[derive(Deserialize)]
@@ -202,6 +289,48 @@ struct RivalClaims {
     sub: String,
     scope: String,
 }
+
+#[derive(Serialize)]
+struct Container {
+    id: &'static str,
+    image: &'static str,
+    state: &'static str,
+    started: u64,
+}
+
+/// What a handler reads from its own memory.
+const CONTAINERS: [Container; 5] = [
+    Container {
+        id: "3f4b1c8e9a02",
+        image: "registry.example/web:1.4.2",
+        state: "running",
+        started: 1_795_000_001,
+    },
+    Container {
+        id: "b7a90c11d5e4",
+        image: "registry.example/api:2.0.0",
+        state: "running",
+        started: 1_795_000_002,
+    },
+    Container {
+        id: "0d2f6e7781ac",
+        image: "registry.example/worker:2.0.0",
+        state: "running",
+        started: 1_795_000_003,
+    },
+    Container {
+        id: "91ce5530fb67",
+        image: "docker.io/library/redis:7",
+        state: "running",
+        started: 1_795_000_004,
+    },
+    Container {
+        id: "5a6d20e1c3b8",
+        image: "docker.io/library/postgres:16",
+        state: "exited",
+        started: 1_795_000_005,
+    },
+];
 
 /// Serves on a free port, which it prints, with one worker, until the process is ended. A macro,
 /// since the types of applications cannot be named without two more crates.
@@ -218,12 +347,15 @@ macro_rules! run {
     };
 }
 
-/// Prints a line for each that comes.
-fn answer_counts(counts: impl Fn() -> String + Send + 'static) {
+/// Prints hits and misses for each line that comes, and ends the process when none does any more.
+fn answer_counts(counts: impl Fn() -> (u64, u64) + Send + 'static) {
     std::thread::spawn(move || {
         for _ in std::io::stdin().lines() {
-            println!("{}", counts());
+            let (hits, misses) = counts();
+            println!("{hits} {misses}");
         }
+        // Whoever measures has gone.
+        std::process::exit(0);
     });
 }
 
@@ -232,50 +364,65 @@ fn serve(kind: &str) -> Result<(), Failure> {
     std::io::stdin().lock().read_line(&mut keys)?;
     match kind {
         "plain" => {
-            answer_counts(String::new);
-            run!(|| App::new().route("/containers", web::get().to(async || "ok")))
+            answer_counts(|| (0, 0));
+            run!(|| App::new()
+                .route("/bare", web::get().to(async || "ok"))
+                .route("/list", web::get().to(async || web::Json(&CONTAINERS))))
         }
         "guarded" => {
             let policy =
                 IssuerPolicy::new(ISSUER, JwkSet::parse(keys.as_bytes())?).audience(AUDIENCE);
             let guard = Guard::new(Verifier::new([policy])?.cache(REMEMBERED));
             let counting = guard.clone();
-            answer_counts(move || {
-                let (hits, misses) = counting.verifier().cache_counts();
-                format!("{hits} {misses}")
-            });
-            let handler = async |principal: Principal| match principal.subject() {
+            answer_counts(move || counting.verifier().cache_counts());
+            let bare = async |principal: Principal| match principal.subject() {
                 Some(_) => "ok",
                 None => "nobody",
             };
+            let list = async |principal: Principal| match principal.subject() {
+                Some(_) => Some(web::Json(&CONTAINERS)),
+                None => None,
+            };
             run!(move || {
-                let route = get().to(handler).require(scope("containers:read"));
+                let bare = get().to(bare).require(scope("containers:read"));
+                let list = get().to(list).require(scope("containers:read"));
                 guard
                     .app()
-                    .service(resource("/containers").route(route))
+                    .service(resource("/bare").route(bare))
+                    .service(resource("/list").route(list))
                     .build()
             })
         }
         "httpauth" => {
-            answer_counts(String::new);
+            answer_counts(|| (0, 0));
             let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&keys)?;
             let key = jsonwebtoken::DecodingKey::from_jwk(set.keys.first().ok_or("no key")?)?;
             let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
             rules.set_audience(&[AUDIENCE]);
             rules.set_issuer(&[ISSUER]);
-            let handler = move |bearer: BearerAuth| {
+            let granted = move |bearer: BearerAuth| {
                 let claims = jsonwebtoken::decode::<RivalClaims>(bearer.token(), &key, &rules);
-                let granted = claims.is_ok_and(|token| {
+                claims.is_ok_and(|token| {
                     !token.claims.sub.is_empty()
                         && token
                             .claims
                             .scope
                             .split(' ')
                             .any(|each| each == "containers:read")
-                });
+                })
+            };
+            let also_granted = granted.clone();
+            let bare = move |bearer| {
+                let granted = granted(bearer);
                 async move { if granted { "ok" } else { "refused" } }
             };
-            run!(move || App::new().route("/containers", web::get().to(handler.clone())))
+            let list = move |bearer| {
+                let granted = also_granted(bearer);
+                async move { granted.then_some(web::Json(&CONTAINERS)) }
+            };
+            run!(move || App::new()
+                .route("/bare", web::get().to(bare.clone()))
+                .route("/list", web::get().to(list.clone())))
         }
         other => Err(format!("no server is called `{other}`").into()),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::{Document, Value};
+use crate::json::{Document, Place, Value};
 use crate::rejection::{Part, Rejection};
 use crate::scope::Scopes;
 
@@ -14,10 +14,12 @@ const MAX_IDENTIFIER: usize = 1024;
 /// A token's claims. Registered ones are typed and have been checked for their type; all others are
 /// reached by name.
 #[derive(Clone)]
+#[repr(C)]
 pub struct Claims {
+    // In this order, since of a token that is known not much more is read than the beginning.
+    dates: Dates,
     document: Document,
     places: Places,
-    dates: Dates,
 }
 
 /// The dates, which are judged on every use of a token.
@@ -28,20 +30,21 @@ struct Dates {
     iat: Option<f64>,
 }
 
-/// The node of each claim that has a type; 0, which is the root, where it is absent.
+/// Where each claim stands that has a type.
 #[derive(Clone, Copy, Default)]
+#[repr(C)]
 struct Places {
-    iss: u32,
-    sub: u32,
-    aud: u32,
-    jti: u32,
-    client_id: u32,
-    azp: u32,
-    cid: u32,
-    appid: u32,
-    scope: u32,
-    scp: u32,
-    cnf: u32,
+    cnf: Place,
+    scope: Place,
+    sub: Place,
+    jti: Place,
+    client_id: Place,
+    azp: Place,
+    cid: Place,
+    appid: Place,
+    scp: Place,
+    iss: Place,
+    aud: Place,
 }
 
 impl Claims {
@@ -83,12 +86,12 @@ impl Claims {
             if !fits {
                 return Err(Rejection::ClaimMalformed(name));
             }
-            *place = value.index() as u32;
+            *place = value.place();
         }
         let claims = Claims {
+            dates,
             document,
             places,
-            dates,
         };
         if let (Some(scope), Some(scp)) = (claims.value(places.scope), claims.value(places.scp)) {
             // Two readers that each take another one of the two would see two tokens.
@@ -102,11 +105,11 @@ impl Claims {
         Ok(claims)
     }
 
-    fn value(&self, place: u32) -> Option<Value<'_>> {
-        (place != 0).then(|| self.document.at(place as usize))
+    fn value(&self, place: Place) -> Option<Value<'_>> {
+        (!place.is_none()).then(|| self.document.at(place))
     }
 
-    fn text(&self, place: u32) -> Option<&str> {
+    fn text(&self, place: Place) -> Option<&str> {
         self.value(place)?.as_str()
     }
 
@@ -133,7 +136,7 @@ impl Claims {
             "azp" => places.azp,
             _ => return self.get(name).is_some_and(|claim| !claim.is_null()),
         };
-        place != 0
+        !place.is_none()
     }
 
     /// The claims as the JSON text that was signed. It has passed the strict reader, so any other
@@ -163,7 +166,7 @@ impl Claims {
         let places = &self.places;
         [places.client_id, places.azp, places.cid, places.appid]
             .into_iter()
-            .find(|place| *place != 0)
+            .find(|place| !place.is_none())
             .and_then(|place| self.text(place))
     }
 
@@ -194,8 +197,7 @@ impl Claims {
     pub fn scopes(&self) -> Scopes<'_> {
         self.value(self.places.scope)
             .or_else(|| self.value(self.places.scp))
-            .and_then(Scopes::read)
-            .unwrap_or(Scopes::EMPTY)
+            .map_or(Scopes::EMPTY, Scopes::checked)
     }
 
     /// `roles` (RFC 9068 §2.2.3.1). Elements that are no strings are left out.
@@ -219,11 +221,6 @@ impl Claims {
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
-    }
-
-    /// Gives back what was reserved and not needed: for claims that are kept.
-    pub(crate) fn shrink(&mut self) {
-        self.document.shrink();
     }
 
     pub(crate) fn confirmation(&self) -> Option<Value<'_>> {

@@ -8,6 +8,7 @@
 mod read;
 mod value;
 
+pub(crate) use value::Place;
 pub use value::{Elements, Members, Value};
 
 use std::fmt;
@@ -106,13 +107,13 @@ pub enum JsonError {
 /// Strings without escapes are slices of the text; only those with escapes are copied.
 #[derive(Clone)]
 pub struct Document {
-    text: String,
+    text: Box<str>,
     /// Strings that had escapes, resolved, one behind the other.
-    resolved: String,
-    nodes: Vec<Node>,
+    resolved: Box<str>,
+    nodes: Box<[Node]>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Node {
     kind: Kind,
     /// Strings and numbers: where they start. Arrays and objects: how many children.
@@ -121,8 +122,9 @@ struct Node {
     end: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Kind {
+    #[default]
     Null,
     False,
     True,
@@ -149,15 +151,9 @@ impl Document {
         read::read(text, limits)
     }
 
-    /// Gives back what was reserved and not needed.
-    pub(crate) fn shrink(&mut self) {
-        self.text.shrink_to_fit();
-        self.nodes.shrink_to_fit();
-    }
-
     /// The value at the top.
     pub fn root(&self) -> Value<'_> {
-        Value::new(self, 0)
+        Value::at(self, 0)
     }
 
     /// The text as it came.

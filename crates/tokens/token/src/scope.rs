@@ -33,6 +33,14 @@ impl<'c> Scopes<'c> {
             .then_some(Scopes(Source::Array(claim)))
     }
 
+    /// A claim that [`Scopes::read`] has read before.
+    pub(crate) fn checked(claim: Value<'c>) -> Scopes<'c> {
+        match claim.as_str() {
+            Some(list) => Scopes(Source::List(list)),
+            None => Scopes(Source::Array(claim)),
+        }
+    }
+
     /// Whether `scope` is among them, as a whole and with case.
     pub fn contains(self, scope: &str) -> bool {
         !scope.is_empty() && self.iter().any(|each| each == scope)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Key};
 use crate::claims::Claims;
 use crate::jws::{self, Compact, EmbeddedKey, Header};
 use crate::policy::{IssuerPolicy, PolicyError};
@@ -64,12 +64,12 @@ impl Verifier {
         self.max_length
     }
 
-    /// Keeps up to this many verified tokens, of about 2 KiB each, so that the signature is not
+    /// Keeps up to this many verified tokens, of about 1.5 KiB each, so that the signature is not
     /// computed again while the issuer's keys stay the same. Time and binding are judged on every
-    /// use all the same.
+    /// use all the same. What comes once makes room before what has come again.
     #[must_use]
     pub fn cache(mut self, tokens: usize) -> Verifier {
-        self.cache = (tokens > 0).then(|| Cache::new(tokens));
+        self.cache = (tokens > 0).then(|| Cache::new(tokens)).flatten();
         self
     }
 
@@ -112,51 +112,47 @@ impl Verifier {
         if token.len() > self.max_length {
             return Err(Rejection::TooLong);
         }
-        let Some(cache) = &self.cache else {
-            return self
-                .verify_afresh(token, now, sender)
-                .map(|(token, _)| token);
+        let known = |cache| Some((cache, Cache::key(cache, token)?));
+        let Some((cache, key)) = self.cache.as_ref().and_then(known) else {
+            return self.verify_afresh(token, Key::default(), now, sender);
         };
-        let key = Cache::key(token);
-        if let Some((known, generation)) = cache.get(&key) {
-            match known.judge_again(generation, now, sender) {
+        if let Some(known) = cache.get(&key) {
+            match known.judge_again(now, sender) {
                 Again::Holds => return Ok(known),
                 Again::Fails(rejection) => return Err(rejection),
                 Again::Over => cache.remove(&key),
             }
         }
-        let (verified, generation) = self.verify_afresh(token, now, sender)?;
-        cache.insert(key, verified.clone(), generation);
+        let verified = self.verify_afresh(token, key, now, sender)?;
+        cache.insert(verified.clone());
         Ok(verified)
     }
 
-    /// The whole way, and the generation of the keys at its end.
+    /// The whole way.
     fn verify_afresh(
         &self,
         token: &str,
+        key: Key,
         now: u64,
         sender: &Sender<'_>,
-    ) -> Result<(Verified, u64), Rejection> {
+    ) -> Result<Verified, Rejection> {
         let compact = Compact::split(token, self.max_length)?;
         let header_document = compact.header_document()?;
         let header = Header::read(&header_document, EmbeddedKey::Forbidden)?;
-        let mut claims = Claims::read(compact.claims_document()?)?;
+        let claims = Claims::read(compact.claims_document()?)?;
         let policy = self.policy_for(&claims)?;
         policy.check(&header, &claims, now)?;
         let binding = sender::check(&claims, sender)?;
         let current = policy.keys().current();
         let keys = current.keys.ok_or(Rejection::KeysUnavailable)?;
         compact.verify(jws::find(&keys, &header)?, header.algorithm)?;
-        let policy = Arc::clone(policy);
-        if self.cache.is_some() {
-            claims.shrink();
-        }
-        let verified = Verified(Arc::new(Inner {
+        Ok(Verified(Arc::new(Inner {
+            key,
+            generation: current.generation,
+            policy: Arc::clone(policy),
             claims,
-            policy,
             binding,
-        }));
-        Ok((verified, current.generation))
+        })))
     }
 
     fn policy_for(&self, claims: &Claims) -> Result<&Arc<IssuerPolicy>, Rejection> {
@@ -191,17 +187,23 @@ enum Again {
     Over,
 }
 
+/// What a look-up in the cache reads comes first.
+#[repr(C)]
 struct Inner {
-    claims: Claims,
+    /// Of the whole token; zeros where nothing is kept.
+    key: Key,
+    /// Of the keys that verified it.
+    generation: u64,
     policy: Arc<IssuerPolicy>,
+    claims: Claims,
     binding: Binding,
 }
 
 impl Verified {
     /// What can change between two uses of one token: the keys, the time, who presents it.
-    fn judge_again(&self, generation: u64, now: u64, sender: &Sender<'_>) -> Again {
+    fn judge_again(&self, now: u64, sender: &Sender<'_>) -> Again {
         let policy = &self.0.policy;
-        if policy.keys().generation() != generation {
+        if policy.keys().generation() != self.0.generation {
             return Again::Over;
         }
         match policy.check_time(&self.0.claims, now) {
@@ -226,8 +228,10 @@ impl Verified {
         policy.check_introspected(&claims, now)?;
         let binding = sender::check(&claims, sender)?;
         Ok(Verified(Arc::new(Inner {
-            claims,
+            key: Key::default(),
+            generation: 0,
             policy: Arc::clone(policy),
+            claims,
             binding,
         })))
     }
@@ -237,6 +241,11 @@ impl Verified {
     pub(crate) fn recheck(&self, now: u64, sender: &Sender<'_>) -> Result<(), Rejection> {
         self.0.policy.check_introspected(&self.0.claims, now)?;
         sender::check(&self.0.claims, sender).map(drop)
+    }
+
+    /// Under which it is kept.
+    pub(crate) fn key(&self) -> &Key {
+        &self.0.key
     }
 
     /// All claims.

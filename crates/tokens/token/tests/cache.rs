@@ -94,6 +94,26 @@ fn no_more_tokens_are_kept_than_was_asked_for() {
 }
 
 #[test]
+fn a_token_that_comes_again_outlives_those_that_come_once() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    // So few that all are in each other's way.
+    let verifier = Verifier::new([policy]).unwrap().cache(8);
+    let mint = |subject: String| issuer.token(subject).audience("api").mint(NOW).unwrap();
+    let regular = mint("regular".to_owned());
+    assert!(verifier.verify(&regular, NOW).is_ok());
+    for number in 0..100 {
+        assert!(verifier.verify(&regular, NOW).is_ok());
+        for once in 0..3 {
+            let token = mint(format!("user-{number}-{once}"));
+            assert!(verifier.verify(&token, NOW).is_ok());
+        }
+    }
+    assert_eq!(verifier.cache_counts(), (100, 301));
+    assert_eq!(verifier.cached(), 8);
+}
+
+#[test]
 fn tokens_that_begin_alike_are_told_apart() {
     let issuer = Issuer::new("https://idp.example", key());
     let (_, verifier) = setting(&issuer);

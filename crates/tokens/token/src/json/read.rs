@@ -1,9 +1,20 @@
 //! The reader: recursive descent, one pass, duplicates found as each object closes.
 
+use std::cell::Cell;
+
 use super::{Document, JsonError, Kind, Limits, Node};
 
 /// Up to this many members are compared pairwise behind a 64-bit filter; above it they are sorted.
 const PAIRWISE_MEMBERS: usize = 32;
+
+thread_local! {
+    /// Where nodes are collected: how many there will be is known at the end, and a document is
+    /// kept without what was reserved and not needed.
+    static NODES: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+}
+
+/// The most nodes for which memory is held on to between documents, 12 bytes each.
+const KEPT_NODES: usize = 1024;
 
 pub(super) fn read(text: String, limits: &Limits) -> Result<Document, JsonError> {
     let mut reader = Reader {
@@ -14,22 +25,23 @@ pub(super) fn read(text: String, limits: &Limits) -> Result<Document, JsonError>
         max_values: limits.max_values,
         max_members: limits.max_members,
         resolved: String::new(),
-        // A claim is about 16 bytes or more with its name: two nodes.
-        nodes: Vec::with_capacity((text.len() / 10).clamp(8, 64)),
+        nodes: NODES.take(),
     };
-    reader.space();
-    reader.value(0)?;
-    reader.space();
-    if reader.at != reader.bytes.len() {
-        return Err(JsonError::Trailing { at: reader.at });
-    }
+    let result = reader.document();
     let Reader {
-        resolved, nodes, ..
-    } = reader;
-    Ok(Document {
-        text,
         resolved,
-        nodes,
+        mut nodes,
+        ..
+    } = reader;
+    let kept: Box<[Node]> = nodes.as_slice().into();
+    if nodes.capacity() <= KEPT_NODES {
+        nodes.clear();
+        NODES.set(nodes);
+    }
+    result.map(|()| Document {
+        text: text.into_boxed_str(),
+        resolved: resolved.into_boxed_str(),
+        nodes: kept,
     })
 }
 
@@ -45,6 +57,16 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
+    fn document(&mut self) -> Result<(), JsonError> {
+        self.space();
+        self.value(0)?;
+        self.space();
+        match self.at == self.bytes.len() {
+            true => Ok(()),
+            false => Err(JsonError::Trailing { at: self.at }),
+        }
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

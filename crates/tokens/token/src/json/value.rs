@@ -6,16 +6,40 @@ use super::{Document, Kind, Node};
 #[derive(Clone, Copy)]
 pub struct Value<'d> {
     document: &'d Document,
-    index: usize,
+    place: Place,
+}
+
+/// Where a value stands in its document, and what it is: with it the value is read without a look
+/// into the index. The default one stands for none.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    index: u32,
+    node: Node,
+}
+
+impl Place {
+    /// Whether it is the place of no value, or of the one at the top.
+    pub(crate) fn is_none(self) -> bool {
+        self.index == 0
+    }
 }
 
 impl<'d> Value<'d> {
-    pub(super) fn new(document: &'d Document, index: usize) -> Value<'d> {
-        Value { document, index }
+    pub(super) fn at(document: &'d Document, index: usize) -> Value<'d> {
+        let place = Place {
+            // It fits: a document has fewer values than bytes.
+            index: index as u32,
+            node: document.nodes[index],
+        };
+        Value { document, place }
     }
 
     fn node(self) -> Node {
-        self.document.nodes[self.index]
+        self.place.node
+    }
+
+    fn index(self) -> usize {
+        self.place.index as usize
     }
 
     fn slice(self) -> &'d str {
@@ -32,7 +56,7 @@ impl<'d> Value<'d> {
         let node = self.node();
         match node.kind {
             Kind::Array | Kind::Object => node.end as usize,
-            _ => self.index + 1,
+            _ => self.index() + 1,
         }
     }
 
@@ -86,7 +110,7 @@ impl<'d> Value<'d> {
         let node = self.node();
         (node.kind == Kind::Array).then(|| Elements {
             document: self.document,
-            at: self.index + 1,
+            at: self.index() + 1,
             left: node.start as usize,
         })
     }
@@ -96,7 +120,7 @@ impl<'d> Value<'d> {
         let node = self.node();
         (node.kind == Kind::Object).then(|| Members {
             document: self.document,
-            at: self.index + 1,
+            at: self.index() + 1,
             left: node.start as usize,
         })
     }
@@ -117,15 +141,18 @@ impl<'d> Value<'d> {
             .then(|| elements.filter_map(Value::as_str))
     }
 
-    pub(crate) fn index(self) -> usize {
-        self.index
+    pub(crate) fn place(self) -> Place {
+        self.place
     }
 }
 
 impl Document {
-    /// The value that had this index in this document.
-    pub(crate) fn at(&self, index: usize) -> Value<'_> {
-        Value::new(self, index)
+    /// The value that had this place in this document.
+    pub(crate) fn at(&self, place: Place) -> Value<'_> {
+        Value {
+            document: self,
+            place,
+        }
     }
 }
 
@@ -142,7 +169,7 @@ impl<'d> Iterator for Elements<'d> {
 
     fn next(&mut self) -> Option<Value<'d>> {
         self.left = self.left.checked_sub(1)?;
-        let value = Value::new(self.document, self.at);
+        let value = Value::at(self.document, self.at);
         self.at = value.next();
         Some(value)
     }
@@ -165,8 +192,8 @@ impl<'d> Iterator for Members<'d> {
 
     fn next(&mut self) -> Option<(&'d str, Value<'d>)> {
         self.left = self.left.checked_sub(1)?;
-        let name = Value::new(self.document, self.at).slice();
-        let value = Value::new(self.document, self.at + 1);
+        let name = Value::at(self.document, self.at).slice();
+        let value = Value::at(self.document, self.at + 1);
         self.at = value.next();
         Some((name, value))
     }
