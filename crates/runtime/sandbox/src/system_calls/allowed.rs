@@ -37,6 +37,9 @@ const FILES: &[i64] = &[
     libc::SYS_pwritev,
     libc::SYS_lseek,
     libc::SYS_openat,
+    // To walk a path without following links (an operator's exception for a host path); what is
+    // opened, Landlock judges here as well.
+    libc::SYS_openat2,
     // A path of the host that an exception allows, walked without following links.
     libc::SYS_openat2,
     libc::SYS_close,

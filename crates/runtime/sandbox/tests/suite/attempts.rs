@@ -20,6 +20,13 @@ use rustix::net::{AddressFamily, Protocol, SocketType};
 pub(crate) fn make(name: &str, argument: &str) -> io::Result<String> {
     match name {
         "read" => return Ok(format!(" {}", fs::read_to_string(argument)?)),
+        "walk" => drop(rustix::fs::openat2(
+            rustix::fs::CWD,
+            argument,
+            rustix::fs::OFlags::PATH,
+            rustix::fs::Mode::empty(),
+            rustix::fs::ResolveFlags::NO_SYMLINKS,
+        )?),
         "list" => drop(fs::read_dir(argument)?),
         "write" => fs::write(argument, "written")?,
         "truncate-by-path" => nix::unistd::truncate(argument, 0)?,

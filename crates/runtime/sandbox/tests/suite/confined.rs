@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_file_that_is_listed_can_be_read_and_not_written,
         nothing_is_written_outside_the_state,
         the_state_is_a_place_to_work,
+        a_path_of_the_host_can_be_walked_without_following_links,
         a_path_that_is_not_there_is_named,
         the_broker_has_no_network,
         the_gate_binds_its_own_port_alone,
@@ -151,6 +152,18 @@ fn the_state_is_a_place_to_work() {
             .run();
         assert_eq!(probe.answers(), ["ok", "ok", "ok", "ENOSYS"]);
     }
+}
+
+fn a_path_of_the_host_can_be_walked_without_following_links() {
+    let place = Place::new();
+    std::os::unix::fs::symlink("/etc", place.path("link")).unwrap();
+    let probe = place
+        .probe("broker")
+        .on("walk", place.name("unlisted"))
+        .on("walk", place.name("link"))
+        .on("read", place.name("unlisted"))
+        .run();
+    assert_eq!(probe.answers(), ["ok", "ELOOP", "EACCES"]);
 }
 
 fn a_path_that_is_not_there_is_named() {
