@@ -127,6 +127,7 @@ impl Memory {
             (Some(id), _) => id,
             // A volume has no id but its name in the engine.
             (None, Kind::Volume) => return None,
+            (None, _) if text.is_empty() => return None,
             (None, _) => holding.by_prefix(text)?,
         };
         self.object(kind, id)

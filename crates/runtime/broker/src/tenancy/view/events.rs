@@ -52,7 +52,9 @@ pub(super) fn event(event: &mut Value, filter: &EventFilter, sight: &Sight) -> O
             rename_member(attributes, name, sight);
         }
         // A container of another in one's own network, by an operator's hand.
-        if !sight.sees(Kind::Container, text(attributes, "container")) && kind != "container" {
+        let container = text(attributes, "container");
+        let owner = sight.store.owner_of(Kind::Container, container);
+        if !sight.sees_all && owner.is_some_and(|owner| owner != sight.owner) {
             attributes.remove("container");
         }
     }
