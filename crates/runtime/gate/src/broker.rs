@@ -267,7 +267,12 @@ impl Broker {
                 }
                 Err(refused)
             }
-            Outcome::Done(done) => {
+            Outcome::Done(mut done) => {
+                if done.body == Body::Streams && upload == Upload::None {
+                    // The broker has taken the engine's connection over; towards the client it is a
+                    // body like another.
+                    done.status = 200;
+                }
                 let length = match done.body {
                     Body::Empty => Some(0),
                     Body::Sized(length) => Some(length),

@@ -81,12 +81,14 @@ pub struct Bound {
     rest: Option<TcpListener>,
 }
 
-/// Binds the addresses of a configuration. Starts no thread and reads no file.
+/// Binds the addresses of a configuration, and raises the limit of open files as far as it goes,
+/// since each stream takes two. Starts no thread and reads no file.
 ///
 /// # Errors
 /// [`GateError`].
 pub fn bind(config: GateConfig) -> Result<Bound, GateError> {
     config.check()?;
+    raise_open_files();
     let listen = |address: Option<SocketAddr>| {
         address
             .map(|address| {
@@ -122,6 +124,17 @@ pub async fn run(bound: Bound, ready: impl FnOnce(Addresses)) -> Result<(), Gate
         });
     }
     bound.serve(told, ready).await
+}
+
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // Where it is not allowed, the limit that there is holds.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 impl Bound {

@@ -28,6 +28,8 @@ pub(super) async fn run(upgrade: OnUpgrade, mut download: Download, mut writer: 
     let Some((stream, early)) = open(upgraded) else {
         return;
     };
+    // Whatever ends this function before the output has ended.
+    stream.reset_on_close(true);
     let (mut from, mut to) = tokio::io::split(stream);
     let ended = {
         let input = pass_in(&mut from, early, &mut writer);
@@ -48,11 +50,9 @@ pub(super) async fn run(upgrade: OnUpgrade, mut download: Download, mut writer: 
             // What is still unread when a socket is closed turns its end into a reset, which could
             // overtake the output.
             let _ = tokio::time::timeout(LINGER, discard(&mut from)).await;
+            from.unsplit(to).reset_on_close(false);
         }
-        Err(broken) => {
-            tracing::debug!(%broken, "streams were broken off");
-            from.unsplit(to).reset();
-        }
+        Err(broken) => tracing::debug!(%broken, "streams were broken off"),
     }
 }
 

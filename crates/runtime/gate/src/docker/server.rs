@@ -157,13 +157,14 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Closes the connection in a way that no client takes for the end of what it was sent.
-    pub(super) fn reset(self) {
-        let stream = match &self {
+    /// Whether closing the connection resets it, which no client takes for the end of what it was
+    /// sent.
+    pub(super) fn reset_on_close(&self, reset: bool) {
+        let stream = match self {
             Stream::Plain(stream) => stream,
             Stream::Tls(stream) => stream.get_ref().0,
         };
-        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(stream).set_linger(reset.then_some(Duration::ZERO));
     }
 }
 

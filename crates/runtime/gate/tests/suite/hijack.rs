@@ -13,7 +13,7 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
 
 /// Gives each part back as it comes, and after the end of the input says so.
 async fn echo(mut link: Link) -> Option<Link> {
-    link.done(200, Some(RAW), Body::Streams).await;
+    link.done(101, Some(RAW), Body::Streams).await;
     loop {
         match link.read().await? {
             Frame::Data(bytes) => link.data(&bytes).await,
@@ -108,7 +108,7 @@ async fn output_still_comes_after_the_input_has_ended_with_tls() {
 async fn the_end_of_the_output_ends_the_connection_without_waiting_for_the_input() {
     let place = Place::new();
     let _broker = Broker::start(place.path(), |_, mut link| async move {
-        link.done(200, Some(RAW), Body::Streams).await;
+        link.done(101, Some(RAW), Body::Streams).await;
         link.data(b"bye").await;
         link.end().await;
         // The gate lets go of the input as well.
@@ -126,7 +126,7 @@ async fn the_end_of_the_output_ends_the_connection_without_waiting_for_the_input
 async fn what_breaks_off_is_no_clean_end() {
     let place = Place::new();
     let _broker = Broker::start(place.path(), |_, mut link| async move {
-        link.done(200, Some(RAW), Body::Streams).await;
+        link.done(101, Some(RAW), Body::Streams).await;
         link.data(b"half of").await;
         // It goes on when the client has what came so far.
         assert_eq!(link.read().await, Some(Frame::Data("go".into())));
@@ -147,7 +147,7 @@ async fn what_breaks_off_is_no_clean_end() {
 async fn what_breaks_off_is_no_clean_end_with_tls() {
     let place = Place::new();
     let _broker = Broker::start(place.path(), |_, mut link| async move {
-        link.done(200, Some(RAW), Body::Streams).await;
+        link.done(101, Some(RAW), Body::Streams).await;
         assert_eq!(link.read().await, Some(Frame::Data("go".into())));
         // No word of farewell at all.
         None
@@ -169,7 +169,7 @@ async fn a_client_that_vanishes_ends_the_call() {
     let _broker = Broker::start(place.path(), move |_, mut link| {
         let gone = gone.lock().unwrap().take().unwrap();
         async move {
-            link.done(200, Some(RAW), Body::Streams).await;
+            link.done(101, Some(RAW), Body::Streams).await;
             // Output that nobody takes shows that nobody is there, if the end of the input does not.
             loop {
                 tokio::select! {
@@ -197,7 +197,7 @@ async fn without_an_upgrade_the_output_comes_as_a_body_and_there_is_no_input() {
     let place = Place::new();
     let broker = Broker::start(place.path(), |_, mut link| async move {
         assert_eq!(link.read().await, Some(Frame::End));
-        link.done(200, Some(RAW), Body::Streams).await;
+        link.done(101, Some(RAW), Body::Streams).await;
         link.data(b"output").await;
         link.end().await;
         Some(link)

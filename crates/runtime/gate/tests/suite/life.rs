@@ -119,3 +119,28 @@ async fn an_address_in_use_is_told() {
     let error = bind(GateConfig::read(&file).unwrap()).unwrap_err();
     assert!(error.to_string().contains(&address), "{error}");
 }
+
+#[tokio::test]
+async fn a_stop_is_no_clean_end_of_what_a_terminal_shows() {
+    let place = Place::new();
+    let _broker = Broker::start(place.path(), |_, mut link| async move {
+        link.done(101, None, Body::Streams).await;
+        link.data(b"half of").await;
+        while link.read().await.is_some() {}
+        None
+    });
+    let gate = place.gate("", "[limits]\nstop = \"100ms\"").await;
+    let token = gate.token("alice");
+    let mut client = connect(gate.address).await;
+    let target = "/containers/mine/attach?stream=1&stdout=1";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    client
+        .send(request("POST", target, &token, upgrade, b""))
+        .await;
+    assert_eq!(client.head().await.status, 101);
+    assert_eq!(client.take(7).await, b"half of");
+    gate.tell(Control::Stop).await;
+    let (rest, whole) = client.rest().await;
+    assert!(rest.is_empty() && !whole);
+    gate.ended().await.unwrap();
+}
