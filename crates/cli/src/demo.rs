@@ -229,15 +229,7 @@ fn start(switches: Switches) -> Result<Lab, Failure> {
         shell_helper: std::env::current_exe().ok(),
         ..LabOptions::default()
     };
-    Lab::start(options).map_err(|error| {
-        let mut what = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(error) = source {
-            let _ = write!(what, ": {error}");
-            source = error.source();
-        }
-        Failure::new(what)
-    })
+    Lab::start(options).map_err(Failure::chain)
 }
 
 /// What a scan of the lab is told: what its owner could tell about any service.

@@ -26,6 +26,17 @@ impl Failure {
         }
     }
 
+    /// The same of an error and of what caused it.
+    pub(crate) fn chain(error: impl std::error::Error) -> Self {
+        let mut what = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            what.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        Self::new(what)
+    }
+
     /// Says what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -1,11 +1,14 @@
 //! The binary `cofferdam`: argument parsing and printing only.
 
+mod child;
 mod commands;
 mod connect;
 mod demo;
+mod dev;
 mod exit;
 mod input;
 mod output;
+mod process;
 mod progress;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +33,10 @@ enum Command {
     Scan(Box<commands::scan::Args>),
     Posture(commands::posture::Args),
     Demo(commands::demo::Args),
+    Gate(Box<commands::gate::Args>),
+    Broker(commands::broker::Args),
+    #[command(hide = true)]
+    Engine(commands::engine::Args),
     Connect(commands::connect::Args),
     Keys(commands::keys::Args),
     Audit(Box<commands::audit::Args>),
@@ -59,6 +66,9 @@ fn run() -> Exit {
         Command::Scan(args) => commands::scan::run(*args),
         Command::Posture(args) => commands::posture::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Broker(args) => commands::broker::run(&args),
+        Command::Gate(args) => commands::gate::run(&args),
+        Command::Engine(args) => commands::engine::run(&args),
         Command::Connect(args) => commands::connect::run(&args),
         Command::Keys(args) => commands::keys::run(&args),
         Command::Audit(args) => commands::audit::run(&args),

@@ -28,7 +28,11 @@ impl Place {
         let root = cofferdam.folder.path().display().to_string();
         cofferdam.file(
             "broker.toml",
-            &format!("state = \"{root}/state\"\naudit_key = \"{root}/audit.key\"\n"),
+            &format!(
+                "state = \"{root}/state\"\naudit_key = \"{root}/audit.key\"\n\
+                 socket = \"{root}/socket\"\nengine = \"/run/docker.sock\"\n\
+                 [[issuer]]\nissuer = \"https://i\"\naudience = \"a\"\nkeys = \"{root}/keys\"\n"
+            ),
         );
         std::fs::create_dir(cofferdam.folder.path().join("state")).unwrap();
         Self {

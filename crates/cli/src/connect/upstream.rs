@@ -2,9 +2,10 @@
 
 use super::Body;
 use crate::input::Failure;
-use hyper::Uri;
+use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::HeaderValue;
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -19,6 +20,8 @@ use tokio_rustls::TlsConnector;
 
 /// Name, connection and TLS together.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// A single question and its whole answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where a gate is, and how it is spoken with.
 pub(crate) struct Upstream {
@@ -100,6 +103,28 @@ impl Upstream {
             }
         });
         opened.await.map_err(|_| failed(&"it does not answer"))?
+    }
+
+    /// Asks one question, and reads the first 64 KiB of the answer at most.
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Result<(u16, String), String> {
+        let failed = |why: &dyn std::fmt::Display| format!("`{}`: {why}", self.url);
+        let request = Request::get(path)
+            .header(HOST, self.authority())
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(Empty::new().map_err(|never| match never {}).boxed())
+            .map_err(|error| failed(&error))?;
+        let asked = tokio::time::timeout(ANSWER_WITHIN, async {
+            let mut gate = self.connect().await?;
+            let answer = gate
+                .send_request(request)
+                .await
+                .map_err(|error| failed(&error))?;
+            let status = answer.status().as_u16();
+            let body = Limited::new(answer.into_body(), 64 << 10).collect().await;
+            let body = body.map_err(|error| failed(&error))?.to_bytes();
+            Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        });
+        asked.await.map_err(|_| failed(&"it does not answer"))?
     }
 
     async fn tcp(&self) -> Result<TcpStream, String> {

@@ -2,6 +2,7 @@
 
 use crate::input::{self, Failure};
 use cofferdam_audit::note::{SigningKey, VerifyingKey};
+use cofferdam_broker::BrokerConfig;
 use std::path::{Path, PathBuf};
 
 /// Where a configuration is looked for when none is named: that of `gate --dev`, then the system's.
@@ -118,24 +119,11 @@ fn signing_key(file: &Path) -> Result<SigningKey, Failure> {
         .map_err(|error| Failure::new(format!("cannot use `{}`: {error}", file.display())))
 }
 
-/// What a broker's configuration says about the log.
-#[derive(serde::Deserialize)]
-struct Configured {
-    state: PathBuf,
-    audit_key: PathBuf,
-}
-
 fn configured(config: &Path) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     let file = match config.is_dir() {
         true => config.join("broker.toml"),
         false => config.to_owned(),
     };
-    let configured: Configured = toml::from_str(&input::text(&file)?).map_err(|error| {
-        Failure::new(format!(
-            "`{}` is no configuration of a broker: {}",
-            file.display(),
-            error.message()
-        ))
-    })?;
-    Ok((configured.state.join("audit"), Some(configured.audit_key)))
+    let config = BrokerConfig::read(&file).map_err(Failure::new)?;
+    Ok((config.audit(), Some(config.audit_key)))
 }

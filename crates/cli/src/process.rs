@@ -1,0 +1,62 @@
+//! What a process of the runtime half does before it serves: it ends with its parent, gives up what
+//! it does not need, says what holds, and logs to standard error.
+
+use crate::input::Failure;
+use crate::{child, output};
+use cofferdam_sandbox::Confinement;
+use std::io::IsTerminal as _;
+
+/// To be called first: starts the program anew without its environment, where that says more than
+/// the program needs.
+pub(crate) fn begin(child_of: Option<u32>) -> Result<(), Failure> {
+    cofferdam_sandbox::clear_environment().map_err(Failure::chain)?;
+    child::end_with(child_of)
+}
+
+/// Confines the process, and says line by line what holds; with its parent on the same terminal,
+/// only what does not.
+pub(crate) fn confine(name: &str, confinement: &Confinement) -> Result<(), Failure> {
+    let report = cofferdam_sandbox::confine(confinement).map_err(Failure::chain)?;
+    let shared = matches!(confinement.user, cofferdam_sandbox::User::Shared);
+    for line in report.lines().iter().filter(|line| !shared || !line.holds) {
+        output::note(&format!("{name}: {line}"));
+    }
+    Ok(())
+}
+
+/// Logs to standard error, from the level that `RUST_LOG` names, or `info`.
+pub(crate) fn log() {
+    let level = std::env::var("RUST_LOG").ok();
+    let level = level
+        .and_then(|level| level.parse::<tracing::level_filters::LevelFilter>().ok())
+        .unwrap_or(tracing::level_filters::LevelFilter::INFO);
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+/// The runtime, built once the process is confined.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))
+}
+
+/// Tells the service manager, where one asks for it (sd_notify(3)).
+pub(crate) fn notify_ready() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    let Some(place) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let address = match place.as_encoded_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&place),
+    };
+    // A manager that does not hear it will say so itself.
+    let _ = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address));
+}
