@@ -162,7 +162,6 @@ pub(super) async fn resolve(
     decision.objects = objects
         .iter()
         .map(|object| object.recorded().to_owned())
-        .chain(made(&action))
         .collect();
     Ok(Resolved {
         caller,
@@ -220,7 +219,7 @@ pub(super) fn policy(
     let verdict = rules.policies.decide(&Request {
         principal: caller.principal(),
         action: approved.action(),
-        resources: &resources(everyone, &objects),
+        resources: &resources(everyone, approved.action(), &objects),
         now: now(),
     });
     decision.policies = verdict.policies().to_vec();
@@ -309,40 +308,27 @@ const fn shows_everyone(kind: ActionKind) -> bool {
     )
 }
 
-fn resources(everyone: bool, objects: &[Object]) -> Vec<Resource<'_>> {
+/// The objects that policy decides on: those that the action refers to, without what it makes.
+fn resources<'o>(everyone: bool, action: &Action, objects: &'o [Object]) -> Vec<Resource<'o>> {
     if everyone {
         return vec![Resource::everyone()];
     }
-    fn resource(object: &Object) -> Resource<'_> {
-        let kind = match object.kind {
-            Kind::Container => ResourceKind::Container,
-            Kind::Network => ResourceKind::Network,
-            Kind::Volume => ResourceKind::Volume,
-            Kind::Exec => ResourceKind::Exec,
-            Kind::Image => ResourceKind::Image,
-        };
-        let owner = object.owner.as_ref().map(|owner| owner.as_str());
-        Resource::new(kind, object.recorded(), owner).named(&object.name)
-    }
-    objects.iter().map(resource).collect()
+    // The container that a create makes comes first, and its image last.
+    let made = usize::from(matches!(action, Action::ContainerCreate(_)));
+    let referred = objects.iter().skip(made).take(action.references().len());
+    referred.map(resource).collect()
 }
 
-/// Names of what an action makes or fetches, which no reference names.
-fn made(action: &Action) -> Vec<String> {
-    match action {
-        Action::ContainerCreate(create) => {
-            let name = create.name.as_ref().map(|name| name.as_str().to_owned());
-            name.into_iter().chain([create.image.to_string()]).collect()
-        }
-        Action::ContainerRename { name, .. } => vec![name.as_str().to_owned()],
-        Action::ImagePull { image, .. } => vec![image.to_string()],
-        Action::ImageTag { target, .. } => vec![target.to_string()],
-        Action::NetworkCreate(network) => vec![network.name.as_str().to_owned()],
-        Action::VolumeCreate { name, .. } => {
-            name.iter().map(|name| name.as_str().to_owned()).collect()
-        }
-        _ => Vec::new(),
-    }
+fn resource(object: &Object) -> Resource<'_> {
+    let kind = match object.kind {
+        Kind::Container => ResourceKind::Container,
+        Kind::Network => ResourceKind::Network,
+        Kind::Volume => ResourceKind::Volume,
+        Kind::Exec => ResourceKind::Exec,
+        Kind::Image => ResourceKind::Image,
+    };
+    let owner = object.owner.as_ref().map(|owner| owner.as_str());
+    Resource::new(kind, object.recorded(), owner).named(&object.name)
 }
 
 fn by_floor(refusal: &Refusal) -> Denied {

@@ -1,0 +1,148 @@
+//! What an honest gate asks for comes to pass, and stands in the log.
+
+use cofferdam_action::wire::{Body, By};
+use cofferdam_audit::record::Event;
+use serde_json::json;
+
+use crate::common::{Lab, create, json, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_made_started_listed_read_and_removed() {
+    let lab = Lab::new().await;
+    let alice = lab.token("alice");
+    let mut gate = lab.connect().await;
+    let (done, body) = gate.ask(&alice, create("db", &["echo", "hello"])).await.unwrap();
+    assert_eq!(done.status, 201);
+    let id = json(&body)["Id"].as_str().unwrap().to_owned();
+    assert_eq!(id.len(), 64);
+
+    let start = json!({ "ContainerStart": { "container": "db", "detach_keys": null } });
+    let (done, _) = gate.ask(&alice, start).await.unwrap();
+    assert_eq!((done.status, done.body), (204, Body::Empty));
+    let wait = json!({ "ContainerWait": { "container": "db", "condition": null } });
+    let (done, body) = gate.ask(&alice, wait).await.unwrap();
+    assert_eq!(done.body, Body::Stream);
+    assert_eq!(json(&body)["StatusCode"], 0);
+
+    let logs = json!({ "ContainerLogs": { "container": "db", "stdout": true } });
+    let (_, body) = gate.ask(&alice, logs).await.unwrap();
+    assert!(text(&body).ends_with("hello\n"), "{body:?}");
+
+    let list = json!({ "ContainerList": { "all": true } });
+    let (_, body) = gate.ask(&alice, list.clone()).await.unwrap();
+    let listed = json(&body);
+    assert_eq!(listed[0]["Names"], json!(["/db"]), "{listed}");
+
+    let remove =
+        json!({ "ContainerRemove": { "container": "db", "force": true, "volumes": false } });
+    gate.ask(&alice, remove).await.unwrap();
+    let (_, body) = gate.ask(&alice, list).await.unwrap();
+    assert_eq!(json(&body), json!([]));
+
+    let (_, records) = lab.finish().await;
+    let intents = records.iter().filter(|it| matches!(it.event, Event::Intent(_)));
+    assert_eq!(intents.count(), 3);
+    // Each decision has its outcome, and the create names what it made.
+    for record in &records {
+        if let Event::Intent(decision) | Event::Read(decision) = &record.event {
+            assert_eq!(decision.who.subject, "alice");
+            assert_eq!(decision.who.token_sha256.len(), 64);
+            assert!(!decision.policies.is_empty(), "{decision:?}");
+            let outcome = records.iter().find_map(|it| match &it.event {
+                Event::Outcome {
+                    request,
+                    success,
+                    created,
+                    ..
+                } if *request == decision.request => Some((*success, created.clone())),
+                _ => None,
+            });
+            let (success, created) = outcome.unwrap();
+            assert!(success, "{decision:?}");
+            if decision.action == "container.create" {
+                assert_eq!(created, [id.clone()]);
+                assert_eq!(decision.objects[0], "db");
+            }
+        }
+    }
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains(&alice), "a token is in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_anothers_is_as_if_it_were_not_there() {
+    let lab = Lab::new().await;
+    let (alice, bob) = (lab.token("alice"), lab.token("bob"));
+    let (_, body) = lab.ask(&alice, create("db", &["sleep", "60"])).await.unwrap();
+    let id = json(&body)["Id"].as_str().unwrap().to_owned();
+    for name in ["db", &id, &id[..12]] {
+        let inspect = json!({ "ContainerInspect": { "container": name, "size": false } });
+        let refused = lab.ask(&bob, inspect.clone()).await.unwrap_err();
+        assert_eq!((refused.by, refused.status), (By::Ownership, 404), "{refused:?}");
+        assert!(lab.ask(&alice, inspect).await.is_ok());
+    }
+    // Both can have the name.
+    assert!(lab.ask(&bob, create("db", &["sleep", "60"])).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_is_asked_for_by_its_name() {
+    let lab = Lab::new().await;
+    let reader = lab.mint("alice", |token| token.claim("scope", "containers:read x:containers:run-ro"));
+    let refused = lab.ask(&reader, create("db", &["true"])).await.unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Scope, 403));
+    assert_eq!(refused.scope.as_deref(), Some("containers:run"));
+    assert!(refused.message.contains("`containers:run`"), "{refused:?}");
+    let (_, records) = lab.finish().await;
+    let refused = records.iter().any(|record| match &record.event {
+        Event::Refused(decision) => {
+            decision.action == "container.create" && decision.who.subject == "alice"
+        }
+        _ => false,
+    });
+    assert!(refused, "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_floor_refuses_what_no_policy_allows() {
+    let lab = Lab::new().await;
+    let mut action = create("db", &["true"]);
+    action["ContainerCreate"]["storage"] =
+        json!({ "binds": [{ "source": { "host": "/" }, "target": "/host" }] });
+    let refused = lab.ask(&lab.token("alice"), action).await.unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Floor, 403));
+    assert_eq!(refused.rules, ["mount.host-path"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_denies_whom_none_permits_unless_it_is_not_enforced() {
+    let nobody = |lab: &Lab| lab.mint("eve", |token| token.claim("roles", json!(["nothing"])));
+    let lab = Lab::new().await;
+    let refused = lab.ask(&nobody(&lab), create("db", &["true"])).await.unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Policy, 403), "{refused:?}");
+
+    let lab = Lab::with(crate::common::Setup {
+        config: "policy_mode = 'would-deny'\nimages.allow = ['*']\n".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    assert!(lab.ask(&nobody(&lab), create("db", &["true"])).await.is_ok());
+    // But never for what is another's, whatever the token's scopes.
+    assert!(lab.ask(&lab.token("alice"), create("hers", &["true"])).await.is_ok());
+    let all = lab.mint("eve", |token| {
+        token
+            .scope(&format!("{} tenants:all", crate::common::ALL_SCOPES))
+            .claim("roles", json!(["nothing"]))
+    });
+    let (_, body) = lab
+        .ask(&all, json!({ "ContainerList": { "all": true } }))
+        .await
+        .unwrap();
+    assert_eq!(json(&body).as_array().unwrap().len(), 1, "{body:?}");
+    let (_, records) = lab.finish().await;
+    let noted = records.iter().any(|record| match &record.event {
+        Event::Intent(decision) => decision.reason.starts_with("would be denied"),
+        _ => false,
+    });
+    assert!(noted, "{records:?}");
+}
