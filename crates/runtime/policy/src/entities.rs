@@ -1,16 +1,20 @@
 //! Requests as Cedar entities.
 
 use std::collections::{HashMap, HashSet};
+use std::str::FromStr as _;
 
 use cedar_policy::{
-    Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression as Value,
+    ActionConstraint, Entity, EntityId, EntityTypeName, EntityUid, Policy,
+    RestrictedExpression as Value,
 };
 use cofferdam_action::action::ActionKind;
 
 use crate::context::{image, text, texts};
+use crate::error::LoadError;
 use crate::request::{Principal, ResourceKind};
 use crate::schema::effect;
 use crate::subject::Subject;
+use crate::validate::internal;
 
 /// The id of the one [`ResourceKind::System`].
 pub(crate) const ENGINE: &str = "engine";
@@ -23,28 +27,42 @@ pub(crate) struct Names {
     role: EntityTypeName,
     group: EntityTypeName,
     resources: Vec<EntityTypeName>,
-    actions: Vec<(EntityUid, Entity)>,
+    actions: Vec<NamedAction>,
+}
+
+/// An action with the groups that it is in.
+#[derive(Debug)]
+pub(crate) struct NamedAction {
+    pub(crate) uid: EntityUid,
+    pub(crate) entity: Entity,
+    groups: [EntityUid; 2],
 }
 
 impl Names {
     /// # Errors
     /// None, as a test holds: every name is a constant.
-    pub(crate) fn new() -> Result<Self, ParseErrors> {
-        let action: EntityTypeName = "Action".parse()?;
+    pub(crate) fn new() -> Result<Self, LoadError> {
+        let name = |text: &str| EntityTypeName::from_str(text).map_err(|error| internal(&error));
+        let action = name("Action")?;
         let uid = |id: &str| EntityUid::from_type_name_and_id(action.clone(), EntityId::new(id));
         let actions = ActionKind::ALL.iter().map(|&kind| {
-            let parents = HashSet::from([uid(effect(kind)), uid(kind.scope())]);
+            let groups = [uid(effect(kind)), uid(kind.scope())];
             let uid = uid(kind.id());
-            (uid.clone(), Entity::new_no_attrs(uid, parents))
+            let parents = HashSet::from(groups.clone());
+            NamedAction {
+                entity: Entity::new_no_attrs(uid.clone(), parents),
+                uid,
+                groups,
+            }
         });
         let resources = ResourceKind::ALL.iter();
         Ok(Self {
-            principal: "Principal".parse()?,
-            tenant: "Tenant".parse()?,
-            role: "Role".parse()?,
-            group: "Group".parse()?,
+            principal: name("Principal")?,
+            tenant: name("Tenant")?,
+            role: name("Role")?,
+            group: name("Group")?,
             resources: resources
-                .map(|kind| kind.entity_type().parse())
+                .map(|kind| name(kind.entity_type()))
                 .collect::<Result<_, _>>()?,
             actions: actions.collect(),
         })
@@ -52,8 +70,23 @@ impl Names {
 
     /// The entity of an action, with the groups that it is in. `ActionKind::ALL` is in the order of
     /// the variants, as a test holds.
-    pub(crate) fn action(&self, kind: ActionKind) -> Option<&(EntityUid, Entity)> {
+    pub(crate) fn action(&self, kind: ActionKind) -> Option<&NamedAction> {
         self.actions.get(kind as usize)
+    }
+
+    /// Whether the scope of a policy names an action: itself, a group that it is in, or every one.
+    /// A policy that does not is not satisfied by a request for it, whatever its conditions are,
+    /// and cannot fail on it either.
+    pub(crate) fn names(&self, policy: &Policy, kind: ActionKind) -> bool {
+        let Some(NamedAction { uid, groups, .. }) = self.action(kind) else {
+            return true;
+        };
+        let is = |named: &EntityUid| named == uid || groups.contains(named);
+        match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(named) => named == *uid,
+            ActionConstraint::In(named) => named.iter().any(is),
+        }
     }
 
     pub(crate) fn principal(&self, principal: &Principal<'_>) -> Result<Entity, String> {
@@ -141,8 +174,8 @@ mod tests {
     fn kinds_are_found_by_their_place() {
         let names = Names::new().unwrap();
         for &kind in ActionKind::ALL {
-            let (uid, _) = names.action(kind).unwrap();
-            assert_eq!(uid.id().unescaped(), kind.id());
+            let action = names.action(kind).unwrap();
+            assert_eq!(action.uid.id().unescaped(), kind.id());
         }
         for &kind in ResourceKind::ALL {
             let name = &names.resources[kind as usize];

@@ -29,7 +29,9 @@ pub struct PolicySet {
 
 #[derive(Debug)]
 struct Loaded {
-    policies: cedar_policy::PolicySet,
+    /// For each action, in the order of [`ActionKind::ALL`], the policies that name it, alone, in a
+    /// group or with all. A decision evaluates no others.
+    policies: Vec<cedar_policy::PolicySet>,
     names: Names,
     authorizer: Authorizer,
     infos: Vec<PolicyInfo>,
@@ -88,10 +90,15 @@ impl PolicySet {
         }
         sources.iter().try_for_each(Source::check_size)?;
         let Validated { policies, infos } = validate(&sources)?;
-        let names = Names::new().map_err(|error| internal(&error))?;
+        let names = Names::new()?;
+        let by_action = ActionKind::ALL.iter().map(|&kind| {
+            let named = policies.policies().filter(|it| names.names(it, kind));
+            cedar_policy::PolicySet::from_policies(named.cloned()).map_err(|error| internal(&error))
+        });
+        let by_action = by_action.collect::<Result<_, LoadError>>();
         Ok(Self {
             loaded: Arc::new(Loaded {
-                policies,
+                policies: by_action?,
                 names,
                 authorizer: Authorizer::new(),
                 infos,
@@ -139,13 +146,15 @@ impl PolicySet {
             ..
         } = &*self.loaded;
         let subjects = subjects(request)?;
-        let (action, action_entity) = names
-            .action(request.action.kind())
-            .ok_or("the action has no entity")?;
+        let kind = request.action.kind();
+        let policies = policies
+            .get(kind as usize)
+            .ok_or("the action has no policies")?;
+        let action = names.action(kind).ok_or("the action has no entity")?;
         let principal = names.principal(&request.principal)?;
         let context = context(request.action, request.now)?;
         let principal_uid = principal.uid();
-        let mut entities = vec![principal, action_entity.clone()];
+        let mut entities = vec![principal, action.entity.clone()];
         let mut uids = Vec::with_capacity(subjects.len());
         for subject in &subjects {
             let entity = names.resource(subject)?;
@@ -158,7 +167,7 @@ impl PolicySet {
         for (subject, uid) in subjects.iter().zip(uids) {
             let asked = cedar_policy::Request::new(
                 principal_uid.clone(),
-                action.clone(),
+                action.uid.clone(),
                 uid,
                 context.clone(),
                 None,
@@ -258,4 +267,121 @@ fn fingerprint(sources: &[Source]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::Schema;
+    use cofferdam_action::action::{Action, Reference};
+    use cofferdam_action::image::ImageRef;
+
+    use super::*;
+    use crate::request::Principal;
+
+    /// Strict validation says nothing of a request that does not fit the schema, so each must.
+    #[test]
+    fn what_a_decision_is_made_of_fits_the_schema() {
+        let (schema, _) = Schema::from_cedarschema_str(&crate::schema()).unwrap();
+        let names = Names::new().unwrap();
+        let alpine = ImageRef::parse(&format!("alpine@sha256:{}", "0".repeat(64))).unwrap();
+        let examples = ActionKind::ALL.iter().map(|&kind| crate::example(kind));
+        let full = r#"{"ContainerCreate":{
+            "name":"db","image":"ghcr.io/team/db:16","labels":{"a":"b"},
+            "process":{"user":"70","command":["postgres"],"health":{"test":{"shell":"x"}}},
+            "storage":{"binds":[{"source":{"volume":"data"},"target":"/a"}]},
+            "network":{"mode":{"network":"net"},"published_ports":{"80":[]}},
+            "security":{"cap_add":["NET_RAW"],"pid_of":"web"},
+            "lifecycle":{"restart":"always"}}}"#;
+        let exec = r#"{"ExecCreate":{"container":"web","exec":{"command":["sh"],"user":"root"}}}"#;
+        for text in examples.chain([full, exec]) {
+            let action: Action = serde_json::from_str(text).unwrap();
+            for client in [None, Some("cli")] {
+                let principal = Principal {
+                    owner: "a",
+                    issuer: "https://idp.example",
+                    subject: "alice",
+                    client,
+                    scopes: vec!["containers:read"],
+                    roles: vec!["runner"],
+                    groups: vec!["developers"],
+                };
+                let references = action.references();
+                let resources: Vec<Resource<'_>> = references
+                    .iter()
+                    .map(|reference| match reference {
+                        Reference::Container(_) => {
+                            Resource::new(ResourceKind::Container, "c", Some("a"))
+                                .named("web")
+                                .made_from(&alpine)
+                        }
+                        Reference::Network(_) => {
+                            Resource::new(ResourceKind::Network, "n", Some("a"))
+                        }
+                        Reference::Volume(_) => {
+                            Resource::new(ResourceKind::Volume, "v", None).named("v")
+                        }
+                        Reference::Exec(_) => {
+                            Resource::new(ResourceKind::Exec, "e", Some("a")).named("e")
+                        }
+                        Reference::Image(_) => Resource::new(ResourceKind::Image, "i", client),
+                    })
+                    .collect();
+                let request = Request {
+                    principal: principal.clone(),
+                    action: &action,
+                    resources: &resources,
+                    now: 0,
+                };
+                let action = names.action(action.kind()).unwrap();
+                let principal = names.principal(&principal).unwrap();
+                let uid = principal.uid();
+                let mut entities = vec![principal, action.entity.clone()];
+                for subject in subjects(&request).unwrap() {
+                    let resource = names.resource(&subject).unwrap();
+                    let asked = cedar_policy::Request::new(
+                        uid.clone(),
+                        action.uid.clone(),
+                        resource.uid(),
+                        context(request.action, 0).unwrap(),
+                        Some(&schema),
+                    );
+                    asked.unwrap_or_else(|error| panic!("{text}: {error}"));
+                    entities.push(resource);
+                }
+                Entities::from_entities(entities, Some(&schema))
+                    .unwrap_or_else(|error| panic!("{text}: {error}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_decision_evaluates_every_policy_that_can_apply() {
+        let more = r#"
+            @id("any") permit (principal, action, resource);
+            @id("read") permit (principal, action in Action::"read", resource);
+            @id("either") permit (principal, action in [Action::"exec.start", Action::"change"], resource);
+            @id("one") forbid (principal, action == Action::"image.pull", resource);
+        "#;
+        let shipped = SHIPPED.map(|(name, text)| Source::new(name, text));
+        let sources = shipped.into_iter().chain([Source::new("more.cedar", more)]);
+        let set = PolicySet::parse(sources).unwrap();
+        for info in set.policies() {
+            let id = cedar_policy::PolicyId::new(&info.id);
+            // What the validator finds a policy can apply to, by a way of its own.
+            for &kind in &info.actions {
+                let evaluated = &set.loaded.policies[kind as usize];
+                assert!(evaluated.policy(&id).is_some(), "{} for {kind:?}", info.id);
+            }
+        }
+        let one = |kind: ActionKind| set.loaded.policies[kind as usize].policies();
+        let of = |kind| {
+            one(kind)
+                .filter(|it| !it.id().to_string().contains('.'))
+                .count()
+        };
+        assert_eq!(of(ActionKind::Ping), 2);
+        assert_eq!(of(ActionKind::ImagePull), 3);
+        assert_eq!(of(ActionKind::ExecInspect), 2);
+        assert_eq!(of(ActionKind::ExecStart), 2);
+    }
 }

@@ -207,6 +207,13 @@ impl Read {
             if let Some(message) = problem.message.strip_prefix(&named) {
                 problem.message = format!("in the policy `{id}`: {message}");
             }
+            // Cedar's guess at what was meant changes from run to run.
+            problem.help = problem
+                .help
+                .filter(|help| !help.starts_with("did you mean"));
+            problem.help.get_or_insert_with(|| {
+                "`cofferdam policy schema` prints what a policy can speak of".to_owned()
+            });
             problems.push(problem);
         }
         problems

@@ -175,7 +175,7 @@ fn what_nobody_owns_is_out_of_reach_but_for_images() {
         let action = action(kind);
         let refers = !action.references().is_empty();
         let decision = decide(
-            &policies,
+            policies,
             principal("a", &["runner"], &scopes),
             &action,
             |_, _| None,

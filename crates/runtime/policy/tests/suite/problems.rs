@@ -35,43 +35,30 @@ fn a_policy_needs_an_id_of_its_own() {
 fn what_does_not_fit_the_schema_is_told_with_its_place() {
     // A misspelt action, attribute and type.
     insta::assert_snapshot!(said("@id(\"a\")\npermit (principal, action == Action::\"container.creat\", resource);"), @r##"
-        p.cedar:1:1: for policy `a`, unable to find an applicable action given the policy scope constraints
-        p.cedar:1:1: for policy `a`, policy is impossible: the policy expression evaluates to false for all valid requests
-        p.cedar:2:30: for policy `a`, unrecognized action `Action::"container.creat"`
-          did you mean `Action::"container.create"`?
+        p.cedar:2:30: in the policy `a`: unrecognized action `Action::"container.creat"`
+          `cofferdam policy schema` prints what a policy can speak of
         "##);
     insta::assert_snapshot!(said("@id(\"a\")\npermit (principal, action, resource)\nwhen { resource.owner == principal.owner };"), @r##"
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Container` not found
-          did you mean `name`?
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Exec` not found
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Tenant` not found
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `System` not found
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Volume` not found
-          did you mean `name`?
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Network` not found
-          did you mean `name`?
-        p.cedar:3:8: for policy `a`, attribute `owner` on entity type `Image` not found
-          did you mean `image`?
+        p.cedar:3:8: in the policy `a`: attribute `owner` on entity type `Container` not found
+          `cofferdam policy schema` prints what a policy can speak of
         "##);
     insta::assert_snapshot!(said("@id(\"a\")\npermit (principal is User, action, resource);"), @r##"
-        p.cedar:1:1: for policy `a`, unable to find an applicable action given the policy scope constraints
-        p.cedar:1:1: for policy `a`, policy is impossible: the policy expression evaluates to false for all valid requests
-        p.cedar:2:22: for policy `a`, unrecognized entity type `User`
-          did you mean `Exec`?
+        p.cedar:2:22: in the policy `a`: unrecognized entity type `User`
+          `cofferdam policy schema` prints what a policy can speak of
         "##);
     // A member that only another action has, and one that may be absent.
     insta::assert_snapshot!(said("@id(\"a\")\nforbid (principal, action == Action::\"container.start\", resource)\nwhen { context.publishes };"), @r##"
-        p.cedar:3:8: for policy `a`, attribute `publishes` in context for Action::"container.start" not found
-          did you mean `time`?
+        p.cedar:3:8: in the policy `a`: attribute `publishes` in context for Action::"container.start" not found
+          `cofferdam policy schema` prints what a policy can speak of
         "##);
     insta::assert_snapshot!(said("@id(\"a\")\nforbid (principal, action == Action::\"container.create\", resource)\nwhen { context.user == \"root\" };"), @r##"
-        p.cedar:3:8: for policy `a`, unable to guarantee safety of access to optional attribute `user` in context for Action::"container.create"
+        p.cedar:3:8: in the policy `a`: unable to guarantee safety of access to optional attribute `user` in context for Action::"container.create"
           try testing for the attribute's presence with `context has user && ..`
         "##);
     // What can never apply.
     insta::assert_snapshot!(said("@id(\"a\")\nforbid (principal, action == Action::\"container.start\", resource is Volume);"), @r##"
-        p.cedar:1:1: for policy `a`, unable to find an applicable action given the policy scope constraints
-        p.cedar:1:1: for policy `a`, policy is impossible: the policy expression evaluates to false for all valid requests
+        p.cedar:1:1: in the policy `a`: policy is impossible: the policy expression evaluates to false for all valid requests
+          `cofferdam policy schema` prints what a policy can speak of
         "##);
     insta::assert_snapshot!(said("@id(\"a\")\npermit (principal == ?principal, action, resource);"), @r##"
         p.cedar:1:1: a template with `?principal` or `?resource` is never linked to anything
