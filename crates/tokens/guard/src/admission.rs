@@ -203,14 +203,13 @@ async fn reconsider(
             Ok(inner.verifier.verify_from(token, now, sender)?)
         }
         (Rejection::NotCompact, Some(introspection)) => {
-            if let Some(known) = introspection.remembered(token, now, sender) {
-                return Ok(known?);
-            }
             // Each question costs the issuer something, so who guesses may not ask.
             if let (Some(throttle), Some(peer)) = (&inner.throttle, peer)
                 && throttle.is_exhausted(peer, now)
             {
-                return Err(Reason::Throttled(throttle.retry_after()));
+                let known = introspection.remembered(token, now, *sender).await;
+                let throttled = || Reason::Throttled(throttle.retry_after());
+                return Ok(known.ok_or_else(throttled)??);
             }
             Ok(introspection.introspect(token, now, *sender).await?)
         }

@@ -1,4 +1,5 @@
-//! Two guarded processes that share used proofs and revoked tokens through a real `redis-server`.
+//! Two guarded processes that share used proofs, revoked tokens and answers of introspection through
+//! a real `redis-server`.
 //! Without one on the machine there is nothing to test against, and the test says so.
 
 #![expect(
@@ -9,13 +10,15 @@
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::HttpServer;
 use cofferdam_guard::token::dpop::ProofPolicy;
+use cofferdam_guard::token::fetch::{Client, IntrospectionClient};
 use cofferdam_guard::token::state::{Redis, State as _, revocation_key};
 use cofferdam_guard::token::{Algorithm, IssuerPolicy, JwkSet, Verifier, base64url, inspect};
 use cofferdam_guard::{Guard, Principal, get, resource, scope};
@@ -25,6 +28,8 @@ use support::{AUDIENCE, issuer, now, send, token};
 
 /// Tells the process that it is one of the servers, and where the store is.
 const STORE: &str = "COFFERDAM_TEST_STORE";
+/// Where to ask about opaque tokens.
+const ENDPOINT: &str = "COFFERDAM_TEST_ENDPOINT";
 const LISTENS: &str = "listens on ";
 const ORIGIN: &str = "https://api.test";
 
@@ -44,9 +49,14 @@ async fn serves_as_one_of_two_processes() {
     let keys = JwkSet::parse(keys.trim().as_bytes()).unwrap();
     let policy = IssuerPolicy::new("https://idp.test", keys).audience(AUDIENCE);
     let store = Arc::new(Redis::connect(&url, "test:").await.unwrap());
+    let endpoint = std::env::var(ENDPOINT).unwrap();
+    let opaque = IssuerPolicy::new("https://opaque.test", JwkSet::default()).audience(AUDIENCE);
+    let client = Client::with_roots(rustls::RootCertStore::empty()).unwrap();
+    let asking = IntrospectionClient::new(client, &endpoint, "rs", "s3cret", opaque).unwrap();
     let guard = Guard::new(Verifier::new([policy]).unwrap().cache(64))
         .dpop(ORIGIN, ProofPolicy::default())
         .proof_store(store.clone())
+        .introspection(Arc::new(asking.store(store.clone())))
         .revocations(store);
     let server = HttpServer::new(move || {
         let route = get().to(who).require(scope("containers:read"));
@@ -78,11 +88,12 @@ impl Drop for Process {
     }
 }
 
-fn second_self(store: &str, keys: &str) -> (Process, SocketAddr) {
+fn second_self(store: &str, endpoint: &str, keys: &str) -> (Process, SocketAddr) {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "serves_as_one_of_two_processes"])
         .args(["--ignored", "--nocapture"])
         .env(STORE, store)
+        .env(ENDPOINT, endpoint)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
@@ -95,6 +106,33 @@ fn second_self(store: &str, keys: &str) -> (Process, SocketAddr) {
         Some(address.parse().unwrap())
     });
     (process, address.unwrap())
+}
+
+/// An introspection endpoint that gives every token one answer, and counts the questions.
+fn endpoint(answer: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&asked);
+    // It ends with the process of the test.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            // A form ends in its last parameter.
+            while !request.ends_with(b"token_type_hint=access_token") {
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                assert!(count > 0, "the request broke off");
+                request.extend_from_slice(&buffer[..count]);
+            }
+            counting.fetch_add(1, Ordering::SeqCst);
+            let length = answer.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all((head + &answer).as_bytes()).unwrap();
+        }
+    });
+    (url, asked)
 }
 
 async fn redis(folder: &std::path::Path) -> Option<(Process, String)> {
@@ -127,8 +165,13 @@ async fn what_one_process_has_seen_the_other_refuses() {
     };
     let issuer = issuer();
     let keys = issuer.jwks().to_string();
-    let (_first, first) = second_self(&url, &keys);
-    let (_second, second) = second_self(&url, &keys);
+    let answer = json!({
+        "active": true, "sub": "bob", "client_id": "web", "scope": "containers:read",
+        "aud": AUDIENCE, "exp": now() + 300, "jti": "opaque-id", "iss": "https://opaque.test",
+    });
+    let (endpoint, asked) = endpoint(answer.to_string());
+    let (_first, first) = second_self(&url, &endpoint, &keys);
+    let (_second, second) = second_self(&url, &endpoint, &keys);
     let line = "GET /containers";
 
     // A proof that one has seen is used up for both.
@@ -180,7 +223,26 @@ async fn what_one_process_has_seen_the_other_refuses() {
     assert_eq!(inserted, Ok(true));
     assert_eq!((ask(first).await, ask(second).await), (401, 401));
 
+    // What one has asked the issuer about an opaque token the other knows, and a revoked one is
+    // refused by both, though its issuer still calls it active.
+    let ask_opaque = async |server| {
+        let answer = send(server, line, &[("authorization", "Bearer opaque")]).await;
+        (answer.status, answer.body)
+    };
+    for server in [first, second, first] {
+        assert_eq!(ask_opaque(server).await, (200, "bob".to_owned()));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let revoked = revocation_key("https://opaque.test", "opaque-id");
+    let inserted = store.insert(revoked, now() + 600, now()).get().await;
+    assert_eq!(inserted, Ok(true));
+    for server in [first, second] {
+        assert_eq!(ask_opaque(server).await.0, 401);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+
     // Without the store neither lets anybody in.
     drop(store_process);
     assert_eq!((ask(first).await, ask(second).await), (503, 503));
+    assert_eq!(ask_opaque(first).await.0, 503);
 }

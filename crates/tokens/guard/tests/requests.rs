@@ -349,16 +349,26 @@ struct Down;
 
 impl State for Down {
     fn insert(&self, _: Key, _: u64, _: u64) -> Answer<'_, bool> {
-        Answer::Pending(Box::pin(async {
-            Err(StateError::Unavailable("down".into()))
-        }))
+        down()
     }
 
     fn contains(&self, _: &Key, _: u64) -> Answer<'_, bool> {
-        Answer::Pending(Box::pin(async {
-            Err(StateError::Unavailable("down".into()))
-        }))
+        down()
     }
+
+    fn put(&self, _: Key, _: Vec<u8>, _: u64, _: u64) -> Answer<'_, ()> {
+        down()
+    }
+
+    fn load(&self, _: &Key, _: u64) -> Answer<'_, Option<Vec<u8>>> {
+        down()
+    }
+}
+
+fn down<T: Send + 'static>() -> Answer<'static, T> {
+    Answer::Pending(Box::pin(async {
+        Err(StateError::Unavailable("down".into()))
+    }))
 }
 
 #[actix_web::test]

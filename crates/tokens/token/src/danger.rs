@@ -47,7 +47,8 @@ pub fn hmac_policy(
 }
 
 /// A store that answers as if nothing were in it while the one behind it does not answer: used
-/// proofs pass again, revoked tokens are accepted. For who would rather be open than down.
+/// proofs pass again, revoked tokens are accepted, issuers are asked about every opaque token. For
+/// who would rather be open than down.
 pub fn fail_open(store: Arc<dyn State>) -> Arc<dyn State> {
     Arc::new(FailOpen(store))
 }
@@ -64,5 +65,20 @@ impl State for FailOpen {
     fn contains(&self, key: &Key, now: u64) -> Answer<'_, bool> {
         let answer = self.0.contains(key, now);
         Answer::Pending(Box::pin(async { Ok(answer.get().await.unwrap_or(false)) }))
+    }
+
+    fn put(&self, key: Key, value: Vec<u8>, until: u64, now: u64) -> Answer<'_, ()> {
+        let answer = self.0.put(key, value, until, now);
+        Answer::Pending(Box::pin(async {
+            let _ = answer.get().await;
+            Ok(())
+        }))
+    }
+
+    fn load(&self, key: &Key, now: u64) -> Answer<'_, Option<Vec<u8>>> {
+        let answer = self.0.load(key, now);
+        Answer::Pending(Box::pin(async {
+            Ok(answer.get().await.unwrap_or_default())
+        }))
     }
 }

@@ -5,6 +5,7 @@
 //! is spoken unless the host is this machine. What cannot be fetched is not replaced by anything:
 //! the last good keys serve for a configured time, and then none do (CVE-2026-31837).
 
+mod answers;
 mod client;
 mod discovery;
 mod exchange;

@@ -220,7 +220,6 @@ impl IssuerPolicy {
 
     /// What holds for an answer of introspection, which has neither header nor profile (RFC 7662
     /// §2.2): all members but `active` are optional there, but an audience must be named here.
-    #[cfg(feature = "fetch")]
     pub(crate) fn check_introspected(&self, claims: &Claims, now: u64) -> Result<(), Rejection> {
         match claims.expires_at() {
             Some(_) => self.check_time(claims, now)?,

@@ -1,5 +1,5 @@
 //! What must be remembered between requests, and between machines: proofs that were used, tokens
-//! that were revoked.
+//! that were revoked, answers of introspection.
 //!
 //! One small trait, in memory by default. An implementation elsewhere (a database) answers with a
 //! future; the one here answers at once.
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 
@@ -54,8 +54,11 @@ impl<T> Answer<'_, T> {
     }
 }
 
-/// A set of keys, each with a time until which it is kept. Times are in seconds since
+/// Keys, each with a time until which it is kept, and some with a value. Times are in seconds since
 /// 1970-01-01T00:00:00Z.
+///
+/// A key is used either as a member of a set (`insert`, `contains`) or with a value (`put`, `load`),
+/// and since it is a hash over what it is for, never as both.
 pub trait State: Send + Sync + fmt::Debug {
     /// Adds a key. True where it was not there before; of two callers at once exactly one is told
     /// so.
@@ -63,6 +66,12 @@ pub trait State: Send + Sync + fmt::Debug {
 
     /// Whether the key is there.
     fn contains(&self, key: &Key, now: u64) -> Answer<'_, bool>;
+
+    /// Keeps a value, in the place of one that may be there.
+    fn put(&self, key: Key, value: Vec<u8>, until: u64, now: u64) -> Answer<'_, ()>;
+
+    /// The value of a key; `None` where there is none, or none any more.
+    fn load(&self, key: &Key, now: u64) -> Answer<'_, Option<Vec<u8>>>;
 }
 
 /// The hash of several parts, each with its length, so that no two lists give one hash by their
@@ -93,13 +102,20 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Entries {
-    until: HashMap<Key, u64>,
+    kept: HashMap<Key, Entry>,
     /// No entry expires before this, so looking for expired ones sooner finds none.
     next_expiry: u64,
 }
 
+#[derive(Debug)]
+struct Entry {
+    until: u64,
+    /// Empty for a member of a set.
+    value: Box<[u8]>,
+}
+
 impl Memory {
-    /// A store for at most `capacity` entries of about 60 bytes each.
+    /// A store for at most `capacity` entries of about 75 bytes each, and what values there are.
     pub fn new(capacity: usize) -> Memory {
         Memory {
             capacity,
@@ -112,26 +128,42 @@ impl Memory {
     /// # Errors
     /// [`StateError::Full`].
     pub fn insert_now(&self, key: Key, until: u64, now: u64) -> Result<bool, StateError> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.until.len() >= self.capacity && now >= entries.next_expiry {
-            entries.until.retain(|_, until| *until > now);
-            entries.next_expiry = entries.until.values().copied().min().unwrap_or(0);
-        }
-        if entries.until.get(&key).is_some_and(|until| *until > now) {
+        let mut entries = self.lock();
+        if entries.get(&key, now).is_some() {
             return Ok(false);
         }
-        if entries.until.len() >= self.capacity && !entries.until.contains_key(&key) {
-            return Err(StateError::Full);
-        }
-        entries.next_expiry = entries.next_expiry.min(until);
-        entries.until.insert(key, until);
+        let value = Box::default();
+        entries.set(self.capacity, key, Entry { until, value }, now)?;
         Ok(true)
     }
 
     /// Whether the key is there.
     pub fn contains_now(&self, key: &Key, now: u64) -> bool {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.until.get(key).is_some_and(|until| *until > now)
+        self.lock().get(key, now).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn get(&self, key: &Key, now: u64) -> Option<&Entry> {
+        self.kept.get(key).filter(|entry| entry.until > now)
+    }
+
+    fn set(&mut self, capacity: usize, key: Key, entry: Entry, now: u64) -> Result<(), StateError> {
+        if self.kept.len() >= capacity && now >= self.next_expiry {
+            self.kept.retain(|_, entry| entry.until > now);
+            let times = self.kept.values().map(|entry| entry.until);
+            self.next_expiry = times.min().unwrap_or(0);
+        }
+        if self.kept.len() >= capacity && !self.kept.contains_key(&key) {
+            return Err(StateError::Full);
+        }
+        self.next_expiry = self.next_expiry.min(entry.until);
+        self.kept.insert(key, entry);
+        Ok(())
     }
 }
 
@@ -142,6 +174,18 @@ impl State for Memory {
 
     fn contains(&self, key: &Key, now: u64) -> Answer<'_, bool> {
         Answer::Ready(Ok(self.contains_now(key, now)))
+    }
+
+    fn put(&self, key: Key, value: Vec<u8>, until: u64, now: u64) -> Answer<'_, ()> {
+        let value = value.into_boxed_slice();
+        let entry = Entry { until, value };
+        Answer::Ready(self.lock().set(self.capacity, key, entry, now))
+    }
+
+    fn load(&self, key: &Key, now: u64) -> Answer<'_, Option<Vec<u8>>> {
+        let entries = self.lock();
+        let value = entries.get(key, now).map(|entry| entry.value.to_vec());
+        Answer::Ready(Ok(value))
     }
 }
 
@@ -168,6 +212,20 @@ mod tests {
         assert_eq!(store.insert_now(key(&["b"]), 30, 5), Ok(false));
         assert_eq!(store.insert_now(key(&["c"]), 30, 10), Ok(true));
         assert_eq!(store.insert_now(key(&["d"]), 30, 10), Err(StateError::Full));
+    }
+
+    #[tokio::test]
+    async fn a_value_is_there_until_its_time_and_the_last_one_counts() {
+        let store = Memory::new(1);
+        let (one, two) = (key(&["1"]), key(&["2"]));
+        assert_eq!(store.put(one, vec![1], 10, 0).get().await, Ok(()));
+        assert_eq!(store.put(one, vec![2], 10, 0).get().await, Ok(()));
+        assert_eq!(store.load(&one, 9).get().await, Ok(Some(vec![2])));
+        assert_eq!(store.load(&one, 10).get().await, Ok(None));
+        let full = Err(StateError::Full);
+        assert_eq!(store.put(two, vec![3], 20, 9).get().await, full);
+        assert_eq!(store.put(two, vec![3], 20, 10).get().await, Ok(()));
+        assert_eq!(store.load(&two, 10).get().await, Ok(Some(vec![3])));
     }
 
     #[test]

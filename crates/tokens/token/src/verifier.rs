@@ -175,7 +175,7 @@ impl Verifier {
 
 /// A token of which everything holds that the policy of its issuer asks for. Cheap to clone.
 ///
-/// There is no way to make one but [`Verifier`].
+/// There is no way to make one but [`Verifier`] and [`crate::introspect::AnswerPolicy`].
 #[derive(Clone)]
 pub struct Verified(Arc<Inner>);
 
@@ -218,7 +218,6 @@ impl Verified {
     }
 
     /// A token of which its issuer said that it is active.
-    #[cfg(feature = "fetch")]
     pub(crate) fn from_introspection(
         claims: Claims,
         policy: &Arc<IssuerPolicy>,
@@ -234,13 +233,6 @@ impl Verified {
             claims,
             binding,
         })))
-    }
-
-    /// Judges an answer of introspection once more, at another time and for another sender.
-    #[cfg(feature = "fetch")]
-    pub(crate) fn recheck(&self, now: u64, sender: &Sender<'_>) -> Result<(), Rejection> {
-        self.0.policy.check_introspected(&self.0.claims, now)?;
-        sender::check(&self.0.claims, sender).map(drop)
     }
 
     /// Under which it is kept.

@@ -15,7 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_token::danger;
-use cofferdam_token::state::{Redis, State as _, StateError, key};
+use cofferdam_token::state::{Redis, State, StateError, key};
+#[cfg(feature = "fetch")]
+use {
+    cofferdam_token::fetch::{Client, IntrospectionClient},
+    cofferdam_token::introspect::Introspect as _,
+    cofferdam_token::{IssuerPolicy, JwkSet, Rejection, Sender, base64url},
+    std::io::{Read as _, Write as _},
+    std::net::TcpListener,
+    std::sync::atomic::{AtomicUsize, Ordering},
+};
 
 struct Server {
     child: Child,
@@ -59,6 +68,19 @@ impl Server {
             url: format!("redis+unix://{}", socket.display()),
             _folder: folder,
         })
+    }
+
+    /// The names of all keys and their values, as the server tells whoever may ask it.
+    #[cfg(feature = "fetch")]
+    fn contents(&self) -> String {
+        let socket = self.url.trim_start_matches("redis+unix://");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        let script =
+            "return {redis.call('KEYS','*'), redis.call('MGET', unpack(redis.call('KEYS','*')))}";
+        write!(stream, "EVAL \"{script}\" 0\r\nQUIT\r\n").unwrap();
+        let mut contents = Vec::new();
+        stream.read_to_end(&mut contents).unwrap();
+        String::from_utf8_lossy(&contents).into_owned()
     }
 
     async fn store(&self) -> Redis {
@@ -108,6 +130,91 @@ async fn of_many_at_once_exactly_one_is_first() {
         firsts += usize::from(task.await.unwrap().unwrap());
     }
     assert_eq!(firsts, 1);
+}
+
+/// An introspection endpoint that gives every token one answer, and counts the questions.
+#[cfg(feature = "fetch")]
+fn endpoint(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/introspect", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&asked);
+    // It ends with the process of the test.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            // A form ends in its last parameter.
+            while !request.ends_with(b"token_type_hint=access_token") {
+                let mut buffer = [0; 4096];
+                let count = stream.read(&mut buffer).unwrap();
+                assert!(count > 0, "the request broke off");
+                request.extend_from_slice(&buffer[..count]);
+            }
+            counting.fetch_add(1, Ordering::SeqCst);
+            let length = answer.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all((head + answer).as_bytes()).unwrap();
+        }
+    });
+    (url, asked)
+}
+
+#[cfg(feature = "fetch")]
+#[tokio::test]
+async fn one_question_to_the_issuer_serves_both_machines_and_the_store_gives_nothing_away() {
+    let Some(mut server) = Server::start().await else {
+        return;
+    };
+    let (url, asked) = endpoint(
+        r#"{"active":true,"sub":"alice","client_id":"web","scope":"read","aud":"api","exp":1020}"#,
+    );
+    let asked = || asked.load(Ordering::SeqCst);
+    let policy = || IssuerPolicy::new("https://idp.example", JwkSet::default()).audience("api");
+    let client = |secret: &str, store: Arc<dyn State>| {
+        let client = Client::with_roots(rustls::RootCertStore::empty()).unwrap();
+        let client = IntrospectionClient::new(client, &url, "rs", secret, policy());
+        client.unwrap().store(store)
+    };
+    let first = client("s3cret", Arc::new(server.store().await));
+    let second = client("s3cret", Arc::new(server.store().await));
+    let ask = async |by: &IntrospectionClient, now| {
+        let verified = by.introspect("opaque-1", now, Sender::bearer()).await;
+        verified.map(|verified| verified.subject().map(str::to_owned))
+    };
+    let alice = || Ok(Some("alice".to_owned()));
+    assert_eq!(ask(&first, 1000).await, alice());
+    assert_eq!(ask(&second, 1000).await, alice());
+    assert_eq!(ask(&first, 1019).await, alice());
+    assert_eq!(asked(), 1);
+    // At its end it is asked about again, though the answer would be believed for longer. Within the
+    // leeway the answer holds, and is not remembered.
+    assert_eq!(ask(&second, 1020).await, alice());
+    assert_eq!(ask(&second, 1020).await, alice());
+    assert_eq!(asked(), 3);
+    assert_eq!(ask(&second, 1080).await, Err(Rejection::Expired));
+
+    // Whoever reads all that is stored sees neither the token nor whose it is.
+    let contents = server.contents();
+    assert_eq!(contents.matches("test:").count(), 1, "{contents}");
+    let token = base64url::encode(&cofferdam_token::state::key(&["opaque-1"]));
+    for secret in ["opaque-1", "alice", "api", "web", "active", &token] {
+        assert!(!contents.contains(secret), "{secret}");
+    }
+    // A client with another secret neither finds nor believes it.
+    let before = asked();
+    let stranger = client("other", Arc::new(server.store().await));
+    assert_eq!(ask(&stranger, 1000).await, alice());
+    assert_eq!(asked(), before + 1);
+
+    // Without the store the token is refused, or the issuer asked, as was chosen.
+    let open = client("s3cret", danger::fail_open(Arc::new(server.store().await)));
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    assert_eq!(ask(&first, 1000).await, Err(Rejection::StateUnavailable));
+    assert_eq!(asked(), before + 1);
+    assert_eq!(ask(&open, 1000).await, alice());
+    assert_eq!(asked(), before + 2);
 }
 
 #[tokio::test]

@@ -1,25 +1,21 @@
 //! Introspection of opaque tokens (RFC 7662) with client credentials, and a bounded memory of the
 //! answers.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::answers::Answers;
 use super::client::{Client, FetchError, check};
 use super::form;
-use crate::claims::Claims;
-use crate::introspect::{Introspect, IntrospectionFuture};
-use crate::json::{Document, Limits};
+use crate::introspect::{AnswerPolicy, Introspect, IntrospectionFuture, RememberedFuture};
 use crate::policy::{IssuerPolicy, PolicyError};
-use crate::rejection::{Part, Rejection};
+use crate::rejection::Rejection;
 use crate::sender::Sender;
+use crate::state::State;
 use crate::verifier::Verified;
-use aws_lc_rs::digest;
 
 /// How long an answer is believed at most, in seconds: as long may a revoked token live on.
 const DEFAULT_LIFETIME: u64 = 30;
-/// How many answers are remembered.
-const CAPACITY: usize = 10_000;
 
 /// Why introspection cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +27,10 @@ pub enum IntrospectionError {
     /// The policy would let through what it must not.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The cryptographic library makes no keys, which does not happen with the one this crate is
+    /// built with.
+    #[error("no keys can be made for the answers that are remembered")]
+    Keys,
 }
 
 /// Asks one issuer's introspection endpoint.
@@ -41,9 +41,9 @@ pub struct IntrospectionClient {
     client: Client,
     endpoint: String,
     authorization: String,
-    policy: std::sync::Arc<IssuerPolicy>,
+    policy: AnswerPolicy,
     lifetime: u64,
-    answers: Mutex<HashMap<[u8; 32], (Verified, u64)>>,
+    answers: Answers,
 }
 
 impl IntrospectionClient {
@@ -60,92 +60,70 @@ impl IntrospectionClient {
         policy: IssuerPolicy,
     ) -> Result<IntrospectionClient, IntrospectionError> {
         check(endpoint)?;
-        policy.validate()?;
         Ok(IntrospectionClient {
             client,
             endpoint: endpoint.to_owned(),
             authorization: form::basic(id, secret),
-            policy: std::sync::Arc::new(policy),
+            policy: AnswerPolicy::new(policy)?,
             lifetime: DEFAULT_LIFETIME,
-            answers: Mutex::default(),
+            answers: Answers::new(endpoint, id, secret).map_err(|_| IntrospectionError::Keys)?,
         })
     }
 
-    /// Believes an answer for this many seconds, never beyond the token's `exp`; 30 by default.
+    /// Believes an answer for this many seconds, never beyond the token's `exp`; 30 by default. With
+    /// 0 nothing is remembered.
     #[must_use]
     pub fn cache_for(mut self, seconds: u64) -> IntrospectionClient {
         self.lifetime = seconds;
         self
     }
 
+    /// Remembers the answers in `store`, for all processes that ask as this client at this endpoint;
+    /// by default 10,000 are remembered in this process. What stands in the store is sealed under
+    /// keys from the client's secret: whoever reads it learns no token and no claim, whoever writes
+    /// to it makes no token good. A secret that can be guessed can be tried out against it.
+    ///
+    /// When the store does not answer, tokens are refused with 503, so that an issuer is not asked
+    /// about every request of every process at once. A store from [`crate::danger::fail_open`] has
+    /// it asked.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn State>) -> IntrospectionClient {
+        self.answers.store = store;
+        self
+    }
+
     async fn ask(&self, token: &str, now: u64, sender: &Sender<'_>) -> Result<Verified, Rejection> {
-        if let Some(known) = self.remembered(token, now, sender) {
-            return known;
-        }
         let form = format!("token={}&token_type_hint=access_token", form::encode(token));
         let answer = self
             .client
             .post_form(&self.endpoint, &self.authorization, form)
-            .await;
-        let answer = answer.map_err(|_| Rejection::StateUnavailable)?;
-        let verified = self.judge(answer, now, sender)?;
-        self.remember(key(token), &verified, now);
+            .await
+            .map_err(|_| Rejection::StateUnavailable)?;
+        let verified = self.policy.judge(&answer, now, sender)?;
+        // Without `exp` nobody knows how long it holds.
+        if let Some(expires) = verified.claims().expires_at()
+            && self.lifetime > 0
+        {
+            let until = (expires as u64).min(now.saturating_add(self.lifetime));
+            self.answers.keep(token, &answer, until, now).await;
+        }
         Ok(verified)
     }
 
-    fn judge(&self, answer: Vec<u8>, now: u64, sender: &Sender<'_>) -> Result<Verified, Rejection> {
-        let document =
-            Document::parse(answer, &Limits::CLAIMS).map_err(|error| Rejection::Json {
-                part: Part::Claims,
-                error,
-            })?;
-        if document
-            .root()
-            .get("active")
-            .and_then(|active| active.as_bool())
-            != Some(true)
-        {
-            return Err(Rejection::Inactive);
+    async fn recall(
+        &self,
+        token: &str,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Option<Result<Verified, Rejection>> {
+        if self.lifetime == 0 {
+            return None;
         }
-        let claims = Claims::read(document)?;
-        if claims
-            .issuer()
-            .is_some_and(|issuer| issuer != self.policy.issuer())
-        {
-            return Err(Rejection::IssuerUnknown);
+        match self.answers.load(token, now).await {
+            // Facts are remembered, not decisions (CVE-2021-32701).
+            Ok(answer) => Some(self.policy.judge(&answer?, now, sender)),
+            Err(_) => Some(Err(Rejection::StateUnavailable)),
         }
-        Verified::from_introspection(claims, &self.policy, now, sender)
-    }
-
-    fn known(&self, key: &[u8; 32], now: u64) -> Option<Verified> {
-        let mut answers = self.lock();
-        match answers.get(key) {
-            Some((verified, until)) if *until > now => Some(verified.clone()),
-            Some(_) => {
-                answers.remove(key);
-                None
-            }
-            None => None,
-        }
-    }
-
-    fn remember(&self, key: [u8; 32], verified: &Verified, now: u64) {
-        // Without `exp` nobody knows how long it holds.
-        if verified.claims().expires_at().is_none() || self.lifetime == 0 {
-            return;
-        }
-        let until = (verified.expires_at() as u64).min(now.saturating_add(self.lifetime));
-        let mut answers = self.lock();
-        if answers.len() >= CAPACITY {
-            answers.retain(|_, (_, until)| *until > now);
-        }
-        if answers.len() < CAPACITY {
-            answers.insert(key, (verified.clone(), until));
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], (Verified, u64)>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,25 +134,22 @@ impl Introspect for IntrospectionClient {
         now: u64,
         sender: Sender<'i>,
     ) -> IntrospectionFuture<'i> {
-        Box::pin(async move { self.ask(token, now, &sender).await })
+        Box::pin(async move {
+            match self.recall(token, now, &sender).await {
+                Some(known) => known,
+                None => self.ask(token, now, &sender).await,
+            }
+        })
     }
 
-    fn remembered(
-        &self,
-        token: &str,
+    fn remembered<'i>(
+        &'i self,
+        token: &'i str,
         now: u64,
-        sender: &Sender<'_>,
-    ) -> Option<Result<Verified, Rejection>> {
-        let known = self.known(&key(token), now)?;
-        // Facts are remembered, not decisions (CVE-2021-32701).
-        Some(known.recheck(now, sender).map(|()| known))
+        sender: Sender<'i>,
+    ) -> RememberedFuture<'i> {
+        Box::pin(async move { self.recall(token, now, &sender).await })
     }
-}
-
-fn key(token: &str) -> [u8; 32] {
-    let mut key = [0; 32];
-    key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-    key
 }
 
 /// Names the endpoint; the credentials stay out.

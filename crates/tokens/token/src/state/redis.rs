@@ -12,8 +12,17 @@ use crate::base64url;
 /// How long one question may take, connecting included. A request waits for it.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Keys with an expiry in Redis. Each is the prefix and 43 characters of base64url, with no value
-/// that means anything.
+/// The longest value that is taken, in bytes.
+const MAX_VALUE: usize = 64 << 10;
+
+/// Keys with an expiry in Redis. Each is the prefix and 43 characters of base64url of a hash; used
+/// proofs and revoked tokens have a value that means nothing, answers of introspection one that is
+/// sealed.
+///
+/// Whoever reads the server learns how many there are and when they expire. Whoever writes to it can
+/// refuse service, and by deleting make a used proof usable again or a revoked token good until it
+/// expires: it is trusted as far as that, so it belongs into the same network as the services, with
+/// a password or an access list of its own.
 #[derive(Clone)]
 pub struct Redis {
     connection: ConnectionManager,
@@ -74,6 +83,19 @@ impl State for Redis {
 
     fn contains(&self, key: &Key, _: u64) -> Answer<'_, bool> {
         self.ask(Cmd::exists(self.name(key)))
+    }
+
+    fn put(&self, key: Key, value: Vec<u8>, until: u64, now: u64) -> Answer<'_, ()> {
+        let seconds = until.saturating_sub(now).max(1);
+        self.ask(Cmd::set_ex(self.name(&key), value, seconds))
+    }
+
+    fn load(&self, key: &Key, _: u64) -> Answer<'_, Option<Vec<u8>>> {
+        let answer = self.ask::<Option<Vec<u8>>>(Cmd::get(self.name(key)));
+        let bounded = |value: &Vec<u8>| value.len() <= MAX_VALUE;
+        Answer::Pending(Box::pin(
+            async move { Ok(answer.get().await?.filter(bounded)) },
+        ))
     }
 }
 
