@@ -5,6 +5,7 @@ use std::future::ready;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::web::Data;
@@ -21,6 +22,9 @@ use super::service::{Worker, serve};
 
 /// Threads that serve. Each holds its own connections to the broker.
 const WORKERS: usize = 2;
+
+/// How long a server that was replaced goes on before it stops.
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// The listener.
 pub(crate) struct Listener(TcpListener);
@@ -49,9 +53,14 @@ impl Listener {
             let serving = tokio::spawn(server);
             tokio::select! {
                 () = reloaded => {
-                    // What was asked is answered by the old one, in a task of its own.
-                    drop(handle.stop(true));
-                    drop(serving);
+                    // Told to pause it soon accepts nothing more, but does not say when; what it has
+                    // accepted until then is to reach its workers before they are told to stop.
+                    handle.pause().await;
+                    gate.spawn(async move {
+                        tokio::time::sleep(HANDOVER).await;
+                        handle.stop(true).await;
+                        drop(serving);
+                    });
                 }
                 () = gate.stopping() => {
                     handle.stop(true).await;

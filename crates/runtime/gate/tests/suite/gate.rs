@@ -18,6 +18,8 @@ pub(crate) struct Gate {
     pub(crate) folder: TempDir,
     pub(crate) issuer: Issuer,
     pub(crate) address: SocketAddr,
+    /// Where the REST API is served, if `listen_rest` was set.
+    pub(crate) rest: Option<SocketAddr>,
     tell: mpsc::Sender<Control>,
     task: JoinHandle<Result<(), GateError>>,
 }
@@ -51,11 +53,12 @@ impl Place {
         let task = tokio::spawn(bound.serve(told, move |addresses| {
             ready.send(addresses).unwrap();
         }));
-        let address = is_ready.await.unwrap().docker.unwrap();
+        let addresses = is_ready.await.unwrap();
         Gate {
             folder: self.folder,
             issuer: self.issuer,
-            address,
+            address: addresses.docker.unwrap(),
+            rest: addresses.rest,
             tell,
             task,
         }

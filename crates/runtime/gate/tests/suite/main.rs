@@ -13,6 +13,7 @@ mod hijack;
 mod life;
 mod limits;
 mod requests;
+mod rest;
 mod streams;
 mod tokens;
 mod tricks;
