@@ -102,8 +102,8 @@ impl Images {
     ) -> Result<Arc<Known>, EngineFailure> {
         let enough = |known: &Known| {
             let is_current = known.changes == self.changes.load(Ordering::Relaxed);
-            let is_new = known.read.is_some_and(|read| read.elapsed() < MISSING);
-            is_current && (is_new || has(known))
+            let age = known.read.map(|read| read.elapsed());
+            is_current && age.is_some_and(|age| age < MISSING || has(known))
         };
         let known = self.known();
         if enough(&known) {

@@ -23,7 +23,7 @@ pub(super) fn list(
         if !sight.sees(Kind::Container, text(container, "Id")) {
             return false;
         }
-        summary(container, sight);
+        whole(container, sight);
         let mut shown = each(container, "Names").filter_map(|name| name.as_str());
         shown.any(|name| names.wants(name))
     });
@@ -31,25 +31,16 @@ pub(super) fn list(
     containers.truncate(limit.unwrap_or(usize::MAX));
 }
 
-/// One container of a list.
-pub(super) fn summary(container: &mut Map<String, Value>, sight: &Sight) {
-    each(container, "Names").for_each(|name| rename(name, sight));
-    hide_marks(container);
-    if let Some(host) = object(container, "HostConfig") {
-        network_mode(host, sight);
-    }
-    networks(container, sight);
-    mounts(container, sight);
-}
-
-/// One container in full.
+/// One container, as a list or an inspection has it.
 pub(super) fn whole(container: &mut Map<String, Value>, sight: &Sight) {
     rename_member(container, "Name", sight);
+    each(container, "Names").for_each(|name| rename(name, sight));
     blank(
         container,
         &["ResolvConfPath", "HostnamePath", "HostsPath", "LogPath"],
     );
     graph_driver(container);
+    hide_marks(container);
     if let Some(config) = object(container, "Config") {
         hide_marks(config);
     }

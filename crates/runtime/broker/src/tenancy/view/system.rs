@@ -155,7 +155,7 @@ pub(super) fn disk_usage(usage: &mut Map<String, Value>, sight: &Sight) -> Optio
             container.as_object_mut().is_some_and(|container| {
                 let sees = sight.sees(Kind::Container, text(container, "Id"));
                 if sees {
-                    containers::summary(container, sight);
+                    containers::whole(container, sight);
                 }
                 sees
             })

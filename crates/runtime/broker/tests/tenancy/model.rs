@@ -1,0 +1,641 @@
+//! A model of an engine, as far as ownership could go wrong in it: it finds objects by name before
+//! id and by any unique prefix, and knows nothing of tenants.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use cofferdam_action::action::{Action, ContainerListQuery};
+use cofferdam_action::container::{BindSource, ContainerCreate, Mount, NetworkMode};
+use cofferdam_action::filter::{FilterKey, Filters};
+use cofferdam_action::value::Labels;
+use cofferdam_broker::tenancy::{Engine, EngineFailure, Reply};
+use serde_json::{Map, Value, json};
+
+/// The engine. Ids and times depend only on who makes an object and how many they have made, so
+/// that what one does shows in the other's answers only if it can be seen there.
+#[derive(Debug, Default)]
+pub struct Model(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    by: String,
+    made: BTreeMap<String, u64>,
+    containers: Vec<Container>,
+    networks: Vec<Network>,
+    volumes: Vec<Volume>,
+    execs: BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
+    events: Vec<Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Container {
+    by: String,
+    id: String,
+    name: String,
+    image: String,
+    created: u64,
+    running: bool,
+    labels: Labels,
+    mounts: Vec<String>,
+    mode: String,
+    /// By the network's id.
+    networks: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+struct Network {
+    by: String,
+    id: String,
+    name: String,
+    labels: Labels,
+}
+
+#[derive(Clone, Debug)]
+struct Volume {
+    by: String,
+    name: String,
+    labels: Labels,
+}
+
+impl Engine for Model {
+    async fn ask(&self, action: &Action) -> Result<Reply, EngineFailure> {
+        let (status, body) = self.0.lock().unwrap().answer(action);
+        let body = match body {
+            Value::Null => Bytes::new(),
+            body => body.to_string().into(),
+        };
+        Ok(Reply { status, body })
+    }
+}
+
+impl Model {
+    /// An engine with its own networks and some images.
+    pub fn new() -> Self {
+        let model = Self::default();
+        {
+            let mut state = model.0.lock().unwrap();
+            for name in ["bridge", "host", "none"] {
+                let id = state.id("the engine");
+                state.networks.push(Network {
+                    by: "the engine".into(),
+                    id,
+                    name: name.into(),
+                    labels: Labels::default(),
+                });
+            }
+            for (tag, id) in [("app:latest", "1"), ("other/tool:1", "2")] {
+                state
+                    .tags
+                    .insert(tag.into(), format!("sha256:{}", id.repeat(64)));
+            }
+        }
+        model
+    }
+
+    /// Says who asks from now on; the tenancy does not hear of it.
+    pub fn by(&self, who: &str) {
+        self.0.lock().unwrap().by = who.to_owned();
+    }
+
+    /// Everything that somebody has made, to see whether it changes.
+    pub fn made_by(&self, who: &str) -> String {
+        let state = self.0.lock().unwrap();
+        let containers: Vec<_> = state.containers.iter().filter(|it| it.by == who).collect();
+        let networks: Vec<_> = state.networks.iter().filter(|it| it.by == who).collect();
+        let volumes: Vec<_> = state.volumes.iter().filter(|it| it.by == who).collect();
+        format!("{containers:?} {networks:?} {volumes:?}")
+    }
+
+    /// Ids and names of the engine's for everything there is, oldest first; of an exec, `exec` and
+    /// its id.
+    pub fn words(&self) -> Vec<String> {
+        let execs: Vec<_> = {
+            let state = self.0.lock().unwrap();
+            state.execs.keys().map(|id| format!("exec {id}")).collect()
+        };
+        self.words_of(|_| true).into_iter().chain(execs).collect()
+    }
+
+    /// The same for what somebody has made, without execs.
+    pub fn words_of(&self, is_by: impl Fn(&str) -> bool) -> Vec<String> {
+        let state = self.0.lock().unwrap();
+        let containers = state.containers.iter().filter(|it| is_by(&it.by));
+        let networks = state.networks.iter().filter(|it| is_by(&it.by));
+        let volumes = state.volumes.iter().filter(|it| is_by(&it.by));
+        let containers = containers.flat_map(|it| [&it.id, &it.name]);
+        let networks = networks.flat_map(|it| [&it.id, &it.name]);
+        let volumes = volumes.map(|it| &it.name);
+        containers.chain(networks).chain(volumes).cloned().collect()
+    }
+
+    /// The lines of the event stream.
+    pub fn events(&self) -> Vec<String> {
+        let state = self.0.lock().unwrap();
+        state.events.iter().map(Value::to_string).collect()
+    }
+
+    /// Removes a container behind the broker's back, by its name in the engine.
+    pub fn lose(&self, name: &str) {
+        let mut state = self.0.lock().unwrap();
+        let lost = state
+            .containers
+            .iter()
+            .position(|it| it.name == name)
+            .unwrap();
+        let lost = state.containers.remove(lost);
+        state.tell("container", "destroy", &lost.id, &lost.name);
+    }
+}
+
+impl State {
+    fn id(&mut self, by: &str) -> String {
+        let count = self.made.entry(by.to_owned()).or_default();
+        *count += 1;
+        let digest = digest::digest(&digest::SHA256, format!("{by} {count}").as_bytes());
+        digest
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn tell(&mut self, kind: &str, action: &str, id: &str, name: &str) {
+        self.events.push(json!({
+            "Type": kind,
+            "Action": action,
+            "Actor": { "ID": id, "Attributes": { "name": name } },
+        }));
+    }
+
+    fn container(&mut self, text: &str) -> Result<usize, (u16, Value)> {
+        let containers: Vec<_> = self
+            .containers
+            .iter()
+            .map(|it| (&*it.name, &*it.id))
+            .collect();
+        find(&containers, text).ok_or_else(|| error(404, format!("No such container: {text}")))
+    }
+
+    fn network(&mut self, text: &str) -> Result<usize, (u16, Value)> {
+        let networks: Vec<_> = self
+            .networks
+            .iter()
+            .map(|it| (&*it.name, &*it.id))
+            .collect();
+        find(&networks, text).ok_or_else(|| error(404, format!("network {text} not found")))
+    }
+
+    fn volume(&mut self, text: &str) -> Result<usize, (u16, Value)> {
+        let found = self.volumes.iter().position(|it| it.name == text);
+        found.ok_or_else(|| error(404, format!("get {text}: no such volume")))
+    }
+
+    fn answer(&mut self, action: &Action) -> (u16, Value) {
+        self.act(action).unwrap_or_else(|error| error)
+    }
+
+    fn act(&mut self, action: &Action) -> Result<(u16, Value), (u16, Value)> {
+        Ok(match action {
+            Action::ContainerList(query) => (200, self.list_containers(query)),
+            Action::ContainerInspect { container, .. } => {
+                let at = self.container(container.as_str())?;
+                (200, self.inspect(&self.containers[at]))
+            }
+            Action::ContainerCreate(create) => self.create(create)?,
+            Action::ContainerStart { container, .. } => {
+                let at = self.container(container.as_str())?;
+                self.containers[at].running = true;
+                let Container { id, name, .. } = self.containers[at].clone();
+                self.tell("container", "start", &id, &name);
+                (204, Value::Null)
+            }
+            Action::ContainerStop { container, .. } => {
+                let at = self.container(container.as_str())?;
+                self.containers[at].running = false;
+                (204, Value::Null)
+            }
+            Action::ContainerRename { container, name } => {
+                let at = self.container(container.as_str())?;
+                self.free_name(name.as_str())?;
+                self.containers[at].name = name.to_string();
+                (204, Value::Null)
+            }
+            Action::ContainerRemove {
+                container,
+                force,
+                volumes,
+            } => {
+                let at = self.container(container.as_str())?;
+                if self.containers[at].running && !force {
+                    return Err(error(409, "You cannot remove a running container"));
+                }
+                let gone = self.containers.remove(at);
+                if *volumes {
+                    let anonymous = |name: &String| gone.mounts.contains(name) && name.len() == 64;
+                    self.volumes.retain(|it| !anonymous(&it.name));
+                }
+                self.execs.retain(|_, container| *container != gone.id);
+                self.tell("container", "destroy", &gone.id, &gone.name);
+                (204, Value::Null)
+            }
+            Action::ExecCreate { container, .. } => {
+                let at = self.container(container.as_str())?;
+                let of = self.containers[at].id.clone();
+                let id = self.id(&self.by.clone());
+                self.execs.insert(id.clone(), of);
+                (201, json!({ "Id": id }))
+            }
+            Action::ExecInspect { exec } => match self.execs.get(exec.as_str()) {
+                Some(container) => (200, json!({ "ID": exec, "ContainerID": container })),
+                None => return Err(error(404, format!("No such exec instance: {exec}"))),
+            },
+
+            Action::NetworkList { filters } => {
+                let networks = self
+                    .networks
+                    .iter()
+                    .filter(|it| labelled(&it.labels, filters));
+                (
+                    200,
+                    networks.map(|it| self.show_network(it, false)).collect(),
+                )
+            }
+            Action::NetworkInspect { network } => {
+                let at = self.network(network.as_str())?;
+                (200, self.show_network(&self.networks[at], true))
+            }
+            Action::NetworkCreate(network) => {
+                if self
+                    .networks
+                    .iter()
+                    .any(|it| it.name == network.name.as_str())
+                {
+                    let message = format!("network with name {} already exists", network.name);
+                    return Err(error(409, message));
+                }
+                let (by, id) = (self.by.clone(), self.id(&self.by.clone()));
+                self.networks.push(Network {
+                    by,
+                    id: id.clone(),
+                    name: network.name.to_string(),
+                    labels: network.labels.clone(),
+                });
+                self.tell("network", "create", &id, network.name.as_str());
+                (201, json!({ "Id": id, "Warning": "" }))
+            }
+            Action::NetworkRemove { network } => {
+                let at = self.network(network.as_str())?;
+                let Network { id, name, .. } = self.networks[at].clone();
+                let used = |it: &&Container| it.running && it.networks.contains_key(&id);
+                if self.containers.iter().any(|it| used(&it)) {
+                    let message = format!("network {name} id {id} has active endpoints");
+                    return Err(error(403, message));
+                }
+                self.networks.remove(at);
+                (204, Value::Null)
+            }
+            Action::NetworkConnect {
+                container,
+                endpoint,
+            } => {
+                let network = self.network(endpoint.network.as_str())?;
+                let network = self.networks[network].id.clone();
+                let at = self.container(container.as_str())?;
+                let aliases = endpoint.aliases.iter().map(ToString::to_string).collect();
+                self.containers[at].networks.insert(network, aliases);
+                (200, Value::Null)
+            }
+            Action::NetworkDisconnect {
+                network, container, ..
+            } => {
+                let network = self.network(network.as_str())?;
+                let network = self.networks[network].id.clone();
+                let at = self.container(container.as_str())?;
+                self.containers[at].networks.remove(&network);
+                (200, Value::Null)
+            }
+
+            Action::VolumeList { filters } => {
+                let dangling = filters.0.contains_key(&FilterKey::Dangling);
+                let used = |name| self.containers.iter().any(|it| it.mounts.contains(name));
+                let volumes = self.volumes.iter();
+                let volumes = volumes.filter(|it| labelled(&it.labels, filters));
+                let volumes = volumes.filter(|it| !dangling || !used(&it.name));
+                let volumes: Vec<_> = volumes.map(show_volume).collect();
+                (200, json!({ "Volumes": volumes, "Warnings": null }))
+            }
+            Action::VolumeInspect { volume } => {
+                let at = self.volume(volume.as_str())?;
+                (200, show_volume(&self.volumes[at]))
+            }
+            Action::VolumeCreate { name, labels } => {
+                let name = match name {
+                    Some(name) => name.to_string(),
+                    None => self.id(&self.by.clone()),
+                };
+                self.make_volume(&name, labels);
+                (
+                    201,
+                    show_volume(
+                        &self.volumes[self.volumes.iter().position(|it| it.name == name).unwrap()],
+                    ),
+                )
+            }
+            Action::VolumeRemove { volume, .. } => {
+                let at = self.volume(volume.as_str())?;
+                let name = self.volumes[at].name.clone();
+                if let Some(user) = self.containers.iter().find(|it| it.mounts.contains(&name)) {
+                    let message = format!("remove {name}: volume is in use - [{}]", user.id);
+                    return Err(error(409, message));
+                }
+                self.volumes.remove(at);
+                (204, Value::Null)
+            }
+
+            Action::ImageList(_) => {
+                let mut images: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+                for (tag, id) in &self.tags {
+                    images.entry(id).or_default().push(tag);
+                }
+                let images = images.iter();
+                (
+                    200,
+                    images
+                        .map(|(id, tags)| json!({ "Id": id, "RepoTags": tags, "Size": 7 }))
+                        .collect(),
+                )
+            }
+            Action::ImageInspect { image } => match self.tags.get(&image.to_string()) {
+                Some(of) => {
+                    let tags: Vec<_> = self
+                        .tags
+                        .iter()
+                        .filter(|(_, id)| *id == of)
+                        .map(|(tag, _)| tag)
+                        .collect();
+                    (200, json!({ "Id": of, "RepoTags": tags }))
+                }
+                None => return Err(error(404, format!("No such image: {image}"))),
+            },
+            Action::ImageTag { image, target } => {
+                match self.tags.get(&image.to_string()).cloned() {
+                    Some(id) => {
+                        self.tags.insert(target.to_string(), id);
+                        (201, Value::Null)
+                    }
+                    None => return Err(error(404, format!("No such image: {image}"))),
+                }
+            }
+            Action::ImageRemove { image, .. } => match self.tags.remove(&image.to_string()) {
+                Some(_) => (200, json!([{ "Untagged": image.to_string() }])),
+                None => return Err(error(404, format!("No such image: {image}"))),
+            },
+
+            Action::Info => (
+                200,
+                json!({
+                    "Containers": self.containers.len(), "Images": 2, "Name": "host", "NCPU": 2,
+                }),
+            ),
+            Action::DiskUsage => {
+                let containers = self.list_containers(&ContainerListQuery {
+                    all: true,
+                    ..Default::default()
+                });
+                let volumes: Vec<_> = self.volumes.iter().map(show_volume).collect();
+                (
+                    200,
+                    json!({
+                        "LayersSize": 14, "Images": [], "Containers": containers, "Volumes": volumes, "BuildCache": [],
+                    }),
+                )
+            }
+            _ => return Err(error(404, "page not found")),
+        })
+    }
+
+    fn free_name(&self, name: &str) -> Result<(), (u16, Value)> {
+        match self.containers.iter().find(|it| it.name == name) {
+            None => Ok(()),
+            Some(other) => Err(error(
+                409,
+                format!(
+                    "Conflict. The container name \"/{name}\" is already in use by container \"{}\".",
+                    other.id
+                ),
+            )),
+        }
+    }
+
+    fn make_volume(&mut self, name: &str, labels: &Labels) {
+        if !self.volumes.iter().any(|it| it.name == name) {
+            let (by, labels) = (self.by.clone(), labels.clone());
+            self.volumes.push(Volume {
+                by,
+                name: name.to_owned(),
+                labels,
+            });
+        }
+    }
+
+    fn create(&mut self, create: &ContainerCreate) -> Result<(u16, Value), (u16, Value)> {
+        let name = create.name.as_ref().unwrap().to_string();
+        if !self.tags.contains_key(&create.image.to_string()) {
+            return Err(error(404, format!("No such image: {}", create.image)));
+        }
+        self.free_name(&name)?;
+        let by = self.by.clone();
+        let mut mounts = Vec::new();
+        for bind in &create.storage.binds {
+            if let BindSource::Volume(volume) = &bind.source {
+                self.make_volume(volume.as_str(), &Labels::default());
+                mounts.push(volume.to_string());
+            }
+        }
+        for mount in &create.storage.mounts {
+            if let Mount::Volume {
+                source: Some(volume),
+                labels,
+                ..
+            } = mount
+            {
+                self.make_volume(volume.as_str(), labels);
+                mounts.push(volume.to_string());
+            }
+        }
+        for _ in &create.storage.anonymous_volumes {
+            let volume = self.id(&by);
+            self.make_volume(&volume, &Labels::default());
+            mounts.push(volume);
+        }
+        let (mode, networks) = match &create.network.mode {
+            NetworkMode::Network(network) => {
+                let at = self.network(network.as_str())?;
+                let aliases = create.network.endpoint.as_ref().map(|it| &it.aliases);
+                let aliases = aliases
+                    .into_iter()
+                    .flatten()
+                    .map(ToString::to_string)
+                    .collect();
+                (
+                    network.to_string(),
+                    [(self.networks[at].id.clone(), aliases)].into(),
+                )
+            }
+            NetworkMode::Container(container) => {
+                let at = self.container(container.as_str())?;
+                (
+                    format!("container:{}", self.containers[at].id),
+                    BTreeMap::new(),
+                )
+            }
+            _ => {
+                let at = self.network("bridge")?;
+                (
+                    "default".to_owned(),
+                    [(self.networks[at].id.clone(), vec![])].into(),
+                )
+            }
+        };
+        let id = self.id(&by);
+        self.tell("container", "create", &id, &name);
+        let created = self.made[&by];
+        self.containers.push(Container {
+            by,
+            id: id.clone(),
+            name,
+            image: create.image.to_string(),
+            created,
+            running: false,
+            labels: create.labels.clone(),
+            mounts,
+            mode,
+            networks,
+        });
+        Ok((201, json!({ "Id": id, "Warnings": [] })))
+    }
+
+    fn list_containers(&self, query: &ContainerListQuery) -> Value {
+        let has = |key| query.filters.0.get(&key);
+        let listed = self.containers.iter().rev().filter(|it| {
+            let state = if it.running { "running" } else { "created" };
+            let networks = has(FilterKey::Network).is_none_or(|values| {
+                values
+                    .iter()
+                    .any(|value| it.networks.keys().any(|id| id.starts_with(value.as_str())))
+            });
+            let volumes = has(FilterKey::Volume)
+                .is_none_or(|values| values.iter().any(|value| it.mounts.contains(value)));
+            // In the order of making, which a list is sorted by.
+            let place = |id: &String| self.containers.iter().position(|it| it.id == *id);
+            let own = place(&it.id);
+            let before =
+                has(FilterKey::Before).is_none_or(|ids| ids.iter().all(|id| own < place(id)));
+            (query.all || it.running)
+                && has(FilterKey::Status).is_none_or(|states| states.contains(state))
+                && labelled(&it.labels, &query.filters)
+                && networks
+                && volumes
+                && before
+        });
+        let limit = query.limit.unwrap_or(u32::MAX) as usize;
+        listed.take(limit).map(|it| self.inspect(it)).collect()
+    }
+
+    /// The list and the inspection in one, with the members of both.
+    fn inspect(&self, container: &Container) -> Value {
+        let networks: Map<String, Value> = container
+            .networks
+            .iter()
+            .map(|(id, aliases)| {
+                let name = self
+                    .networks
+                    .iter()
+                    .find(|it| it.id == *id)
+                    .map_or("gone", |it| &it.name);
+                (
+                    name.to_owned(),
+                    json!({ "NetworkID": id, "Aliases": aliases }),
+                )
+            })
+            .collect();
+        let mounts: Vec<_> = container
+            .mounts
+            .iter()
+            .map(|name| json!({ "Type": "volume", "Name": name, "Source": format!("/var/lib/{name}/_data") }))
+            .collect();
+        json!({
+            "Id": container.id,
+            "Name": format!("/{}", container.name),
+            "Names": [format!("/{}", container.name)],
+            "Image": container.image,
+            "Created": container.created,
+            "State": if container.running { "running" } else { "created" },
+            "Labels": container.labels,
+            "Config": { "Labels": container.labels },
+            "HostConfig": { "NetworkMode": container.mode },
+            "LogPath": format!("/var/lib/{}", container.id),
+            "NetworkSettings": { "Networks": networks },
+            "Mounts": mounts,
+        })
+    }
+
+    fn show_network(&self, network: &Network, full: bool) -> Value {
+        let inside = self
+            .containers
+            .iter()
+            .filter(|it| full && it.networks.contains_key(&network.id));
+        let inside: Map<String, Value> = inside
+            .map(|it| (it.id.clone(), json!({ "Name": it.name })))
+            .collect();
+        json!({
+            "Id": network.id,
+            "Name": network.name,
+            "Created": "2026-01-01T00:00:00Z",
+            "Labels": network.labels,
+            "Containers": inside,
+        })
+    }
+}
+
+fn show_volume(volume: &Volume) -> Value {
+    json!({
+        "Name": volume.name,
+        "Labels": volume.labels,
+        "Mountpoint": format!("/var/lib/{}/_data", volume.name),
+    })
+}
+
+/// As the engine finds: by name, by id, by the beginning of one id alone.
+fn find(objects: &[(&str, &str)], text: &str) -> Option<usize> {
+    let by = |is: &dyn Fn(&(&str, &str)) -> bool| objects.iter().position(is);
+    by(&|(name, _)| *name == text)
+        .or_else(|| by(&|(_, id)| *id == text))
+        .or_else(|| {
+            let mut matching = objects
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, id))| id.starts_with(text));
+            let first = matching.next()?.0;
+            matching.next().is_none().then_some(first)
+        })
+}
+
+fn labelled(labels: &Labels, filters: &Filters) -> bool {
+    filters
+        .0
+        .get(&FilterKey::Label)
+        .into_iter()
+        .flatten()
+        .all(|wanted| {
+            let (name, value) = wanted.split_once('=').unwrap_or((wanted, ""));
+            labels.0.get(name).is_some_and(|it| it == value)
+        })
+}
+
+fn error(status: u16, message: impl Into<String>) -> (u16, Value) {
+    (status, json!({ "message": message.into() }))
+}
