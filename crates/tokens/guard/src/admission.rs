@@ -44,39 +44,36 @@ pub(crate) async fn admit(
         let reason = Reason::Method(allowed.collect::<Vec<_>>().join(", "));
         return Ok(refuse(inner, request, Some(resource), reason));
     };
-    let requirement = match access {
-        Access::Public => {
-            report(inner, &request, Some(resource), "public", None, None);
-            return next.call(request).await;
+    let verdict = match access {
+        Access::Public => Ok(None),
+        Access::Optional => match judge(inner, &mut request, None).await {
+            // No credentials of ours came, so there is nothing to be wrong with.
+            Err(Reason::Credentials(error)) if error.code().is_none() => Ok(None),
+            verdict => verdict.map(Some),
+        },
+        Access::Require(requirement) => {
+            let verdict = judge(inner, &mut request, Some(requirement)).await;
+            verdict.map(Some)
         }
-        Access::Require(requirement) => requirement,
     };
-    match judge(inner, &mut request, requirement).await {
-        Ok(token) => {
-            report(
-                inner,
-                &request,
-                Some(resource),
-                "granted",
-                None,
-                Some(&token),
-            );
-            request.extensions_mut().insert(token);
-            next.call(request).await
-        }
-        Err(reason) if inner.observe_only => {
-            let verdict = reason.id();
-            report(inner, &request, Some(resource), verdict, None, None);
-            next.call(request).await
-        }
-        Err(reason) => Ok(refuse(inner, request, Some(resource), reason)),
+    let (verdict, token) = match verdict {
+        Ok(Some(token)) => ("granted", Some(token)),
+        Ok(None) => ("public", None),
+        Err(reason) if inner.observe_only => (reason.id(), None),
+        Err(reason) => return Ok(refuse(inner, request, Some(resource), reason)),
+    };
+    let declared = Some(resource);
+    report(inner, &request, declared, verdict, None, token.as_ref());
+    if let Some(token) = token {
+        request.extensions_mut().insert(token);
     }
+    next.call(request).await
 }
 
 async fn judge(
     inner: &Inner,
     request: &mut ServiceRequest,
-    requirement: &Requirement,
+    requirement: Option<&Requirement>,
 ) -> Result<Verified, Reason> {
     let now = (inner.clock)();
     let credentials = credentials(inner, request)?;
@@ -115,9 +112,10 @@ async fn judge(
             Err(_) => return Err(Rejection::StateUnavailable.into()),
         }
     }
-    match requirement.check(&token, now) {
-        Decision::Granted => {}
-        Decision::Denied(denial) => return Err(Reason::Denied(denial, credentials.scheme)),
+    if let Some(requirement) = requirement
+        && let Decision::Denied(denial) = requirement.check(&token, now)
+    {
+        return Err(Reason::Denied(denial, credentials.scheme));
     }
     // Last, since it waits for the body, which who has no token must not make a server do.
     if body::is_form(request) && Box::pin(body::carries_token(request)).await {

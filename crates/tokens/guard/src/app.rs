@@ -74,6 +74,29 @@ impl GuardedApp {
         self
     }
 
+    /// The metadata of each guard that has some, unless the path is declared.
+    fn documents(&self) -> Vec<(Guard, Resource)> {
+        let mut documents: Vec<(Guard, Resource)> = Vec::new();
+        let guards = self.resources.iter().map(|(guard, _)| guard);
+        for guard in std::iter::once(&self.guard).chain(guards) {
+            let Some(metadata) = &guard.inner().metadata else {
+                continue;
+            };
+            let all = self.resources.iter().chain(&documents);
+            if all
+                .into_iter()
+                .any(|(_, other)| other.path == metadata.path())
+            {
+                continue;
+            }
+            let own = self.resources.iter().filter(|(other, _)| other.is(guard));
+            let own: Vec<&Resource> = own.map(|(_, resource)| resource).collect();
+            let document = metadata.document(guard.inner(), &own);
+            documents.push((guard.clone(), document));
+        }
+        documents
+    }
+
     #[cfg(feature = "utoipa")]
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Resource> {
         self.resources.iter().map(|(_, resource)| resource)
@@ -99,7 +122,8 @@ impl GuardedApp {
     > {
         let mut app = App::new();
         let mut declared = Vec::new();
-        for (guard, resource) in self.resources {
+        let documents = self.documents();
+        for (guard, resource) in self.resources.into_iter().chain(documents) {
             let mut routes = Vec::new();
             let mut service = web::resource(resource.path.as_str());
             for route in resource.routes {

@@ -12,8 +12,8 @@ use crate::error::{Error, Reason};
 
 /// Who calls: the verified token of the request.
 ///
-/// On a public route there is none, and a handler that asks for it answers 401; ask for
-/// `Option<Principal>` there.
+/// On a public route there is none, and a handler that asks for it answers 401. Where a token is
+/// [optional](crate::Undeclared::optional), ask for `Option<Principal>`.
 #[derive(Clone, Debug)]
 pub struct Principal(Verified);
 

@@ -12,6 +12,7 @@ use cofferdam_token::throttle::Throttle;
 use cofferdam_token::{Challenge, Scheme, Verifier};
 
 use crate::app::GuardedApp;
+use crate::metadata::Metadata;
 
 /// How many proofs are remembered by default: at 60 bytes each, 12 MiB.
 const PROOFS: usize = 200_000;
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) verifier: Verifier,
     pub(crate) realm: Option<String>,
     pub(crate) resource_metadata: Option<String>,
+    pub(crate) metadata: Option<Metadata>,
     pub(crate) max_token: usize,
     pub(crate) dpop: Option<Dpop>,
     pub(crate) revocations: Option<Arc<dyn State>>,
@@ -74,6 +76,7 @@ impl Guard {
             verifier,
             realm: None,
             resource_metadata: None,
+            metadata: None,
             dpop: None,
             revocations: None,
             refresh: Vec::new(),
@@ -91,7 +94,26 @@ impl Guard {
         self.with(|inner| inner.realm = Some(realm.to_owned()))
     }
 
-    /// Names the URL of this resource's metadata in challenges (RFC 9728 §5.1).
+    /// Serves the metadata of the resource that clients know as `resource`, for example
+    /// `https://api.example/mcp`, and names its URL in challenges (RFC 9728 §3 and §5.1): what a
+    /// client needs that is told of the service and of nothing else. It names the configured
+    /// issuers and the scopes that the routes of this guard ask for, and lies at
+    /// `/.well-known/oauth-protected-resource` with the path of `resource` behind it.
+    ///
+    /// # Panics
+    /// Where `resource` is no https URL (http of this machine will do), or has a query or fragment.
+    #[must_use]
+    #[track_caller]
+    pub fn protected_resource(self, resource: &str) -> Guard {
+        let metadata = Metadata::of(resource);
+        self.with(|inner| {
+            inner.resource_metadata = Some(metadata.url.clone());
+            inner.metadata = Some(metadata);
+        })
+    }
+
+    /// Names the URL of this resource's metadata in challenges (RFC 9728 §5.1), which something
+    /// else serves; see [`Guard::protected_resource`].
     #[must_use]
     pub fn resource_metadata(self, url: &str) -> Guard {
         self.with(|inner| inner.resource_metadata = Some(url.to_owned()))
@@ -171,6 +193,11 @@ impl Guard {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+
+    /// Whether both are clones of one.
+    pub(crate) fn is(&self, other: &Guard) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The configuration is changed only while it is built, and then there is one owner; a clone

@@ -53,6 +53,7 @@ pub mod danger;
 mod error;
 mod extract;
 mod guard;
+mod metadata;
 #[cfg(feature = "prometheus")]
 mod metrics;
 #[cfg(feature = "utoipa")]

@@ -14,8 +14,8 @@ const SCHEME: &str = "bearer";
 
 impl GuardedApp {
     /// Writes into each operation of `document` that is declared here what its route asks:
-    /// `security` with the scopes, one entry for each set that is enough, and an empty one for
-    /// public routes. Operations that the document does not have are left alone.
+    /// `security` with the scopes, one entry for each set that is enough, no entry for public
+    /// routes, and an empty one besides for those where a token is optional. Operations that the document does not have are left alone.
     pub fn describe(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_with(Components::new);
         let scheme = RefOr::T(SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
@@ -38,6 +38,10 @@ impl GuardedApp {
 fn security(access: &Access) -> Vec<SecurityRequirement> {
     match access {
         Access::Public => Vec::new(),
+        Access::Optional => vec![
+            SecurityRequirement::default(),
+            SecurityRequirement::new(SCHEME, [""; 0]),
+        ],
         Access::Require(requirement) => {
             let mut sets = requirement.scope_sets();
             // No set means that nothing is enough; the closest that a document can say is a token.
@@ -83,6 +87,7 @@ mod tests {
         let app = crate::Guard::new(verifier)
             .app()
             .service(resource("/health").route(get().to(handler).public()))
+            .service(resource("/start").route(get().to(handler).optional()))
             .service(
                 resource("/containers/{id}")
                     .route(
@@ -100,6 +105,7 @@ mod tests {
             "openapi": "3.1.0", "info": { "title": "t", "version": "1" },
             "paths": {
                 "/health": { "get": { "responses": {} } },
+                "/start": { "get": { "responses": {} } },
                 "/containers/{id}": { "get": { "responses": {} }, "post": { "responses": {} } },
                 "/other": { "get": { "responses": {} } },
             },
@@ -109,6 +115,8 @@ mod tests {
         let document = serde_json::to_value(document).unwrap();
         let paths = &document["paths"];
         assert_eq!(paths["/health"]["get"]["security"], json!([]));
+        let optional = json!([{}, { "bearer": [] }]);
+        assert_eq!(paths["/start"]["get"]["security"], optional);
         let containers = &paths["/containers/{id}"];
         let either = json!([{ "bearer": ["read"] }, { "bearer": ["admin"] }]);
         assert_eq!(containers["get"]["security"], either);

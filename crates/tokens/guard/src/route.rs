@@ -8,6 +8,8 @@ use cofferdam_token::Requirement;
 #[derive(Clone, Debug)]
 pub(crate) enum Access {
     Public,
+    /// Who brings a token is known by it.
+    Optional,
     Require(Requirement),
 }
 
@@ -62,7 +64,7 @@ pub struct Route {
 }
 
 /// A route that has not said yet what it asks, and cannot be served.
-#[must_use = "say `.require(…)` or `.public()`"]
+#[must_use = "say `.require(…)`, `.optional()` or `.public()`"]
 pub struct Undeclared {
     method: Method,
     route: actix_web::Route,
@@ -78,7 +80,21 @@ impl Undeclared {
         }
     }
 
-    /// Serves everybody, with or without a token; what comes as one is not looked at.
+    /// Serves everybody, and knows who brings a token by it: a handler takes
+    /// `Option<Principal>`, which is `None` where no token came. One that is not valid is refused
+    /// with 401, as on any other route (RFC 6750 §3.1): a client that has lost its login is told so,
+    /// and not served as a stranger. A route that has to be reached with a stale token, such as the
+    /// one that renews it, is [`Undeclared::public`].
+    pub fn optional(self) -> Route {
+        Route {
+            method: self.method,
+            access: Access::Optional,
+            route: self.route,
+        }
+    }
+
+    /// Serves everybody, with or without a token; what comes as one is not looked at, so handlers
+    /// find no principal. Where they shall, see [`Undeclared::optional`].
     pub fn public(self) -> Route {
         Route {
             method: self.method,

@@ -5,6 +5,7 @@ mod support;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{HttpResponse, guard, web};
+use cofferdam_guard::token::dpop::ProofPolicy;
 use cofferdam_guard::{
     Guard, Principal, acr, all_of, any_of, authenticated, delete, get, max_age, post, resource,
     role, scope,
@@ -353,6 +354,137 @@ async fn the_challenge_points_to_the_metadata_of_the_resource() {
     assert_eq!(
         challenge,
         format!(r#"Bearer realm="containers", resource_metadata="{url}""#)
+    );
+}
+
+#[actix_web::test]
+async fn where_a_token_is_optional_who_brings_one_is_known_by_it() {
+    async fn greet(caller: Option<Principal>) -> String {
+        match caller {
+            Some(caller) => format!("welcome {}", caller.subject().unwrap_or_default()),
+            None => "welcome stranger".to_owned(),
+        }
+    }
+    let (foreign, issuer) = (issuer(), issuer());
+    let app = new_guard(&issuer)
+        .app()
+        .service(resource("/start").route(get().to(greet).optional()))
+        .service(resource("/public").route(get().to(greet).public()))
+        .build();
+    let app = init_service(app).await;
+    let ask = async |path: &str, fields: &[(&'static str, &str)]| {
+        let mut request = TestRequest::with_uri(path);
+        for (name, value) in fields {
+            request = request.append_header((*name, *value));
+        }
+        let response = call_service(&app, request.to_request()).await;
+        let status = response.status().as_u16();
+        let challenge = response.headers().get("www-authenticate").cloned();
+        let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+        let body = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+        (status, challenge.unwrap_or_default(), body)
+    };
+    let (_, good) = bearer(&issuer, "anything");
+    let (_, bad) = bearer(&foreign, "anything");
+    let welcome = |name: &str| (200, String::new(), format!("welcome {name}"));
+    assert_eq!(
+        ask("/start", &[("authorization", &good)]).await,
+        welcome("alice")
+    );
+    assert_eq!(ask("/start", &[]).await, welcome("stranger"));
+    // Of another scheme, so none of ours.
+    assert_eq!(
+        ask("/start", &[("authorization", "Basic YTpi")]).await,
+        welcome("stranger")
+    );
+    let expired = token(&issuer, "a").lifetime(10).mint(now() - 1000).unwrap();
+    let expired = format!("Bearer {expired}");
+    for refused in [&bad, &expired, "Bearer x"] {
+        let (status, challenge, body) = ask("/start", &[("authorization", refused)]).await;
+        assert_eq!(status, 401, "{refused}");
+        assert!(
+            challenge.contains(r#"error="invalid_token""#),
+            "{challenge}"
+        );
+        assert!(!body.contains("welcome"), "{body}");
+    }
+    for (path, fields) in [
+        ("/start?access_token=x", vec![]),
+        ("/start", vec![("authorization", "Bearer")]),
+        (
+            "/start",
+            vec![("authorization", good.as_str()), ("authorization", &good)],
+        ),
+    ] {
+        assert_eq!(ask(path, &fields).await.0, 400, "{path} {fields:?}");
+    }
+    // What is public does not look.
+    for any in [&good, &bad, "Bearer x"] {
+        assert_eq!(
+            ask("/public", &[("authorization", any)]).await,
+            welcome("stranger")
+        );
+    }
+}
+
+#[actix_web::test]
+async fn the_metadata_of_the_resource_is_served_to_everybody() {
+    let (other, issuer) = (issuer(), issuer());
+    let routes = resource("/mcp/containers")
+        .route(get().to(who).require(scope("containers:read")))
+        .route(post().to(who).require(all_of([
+            scope("containers:write"),
+            scope("containers:read"),
+        ])));
+    let strange = Guard::new(support::verifier(&other))
+        .dpop("https://api.test", ProofPolicy::default())
+        .protected_resource("https://api.test/strange");
+    let strange = strange
+        .app()
+        .service(resource("/strange").route(get().to(who).require(authenticated())));
+    let app = new_guard(&issuer)
+        .protected_resource("https://api.test/mcp")
+        .app()
+        .service(routes)
+        .merge(strange);
+    let app = init_service(app.build()).await;
+    let ask = async |path: &str| call_service(&app, TestRequest::with_uri(path).to_request()).await;
+
+    // A client that knows nothing is refused and told where to read on.
+    let refused = ask("/mcp/containers").await;
+    let challenge = refused.headers().get("www-authenticate").unwrap();
+    let challenge = challenge.to_str().unwrap();
+    let (_, url) = challenge.split_once("resource_metadata=\"").unwrap();
+    let url = url.strip_suffix('"').unwrap();
+    assert_eq!(
+        url,
+        "https://api.test/.well-known/oauth-protected-resource/mcp"
+    );
+    let answer = ask(url.strip_prefix("https://api.test").unwrap()).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        answer.headers().get("content-type").unwrap(),
+        "application/json"
+    );
+    let document: Value = serde_json::from_slice(&read_body(answer).await).unwrap();
+    let expected = json!({
+        "resource": "https://api.test/mcp", "authorization_servers": ["https://idp.test"],
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": ["containers:read", "containers:write"],
+    });
+    assert_eq!(document, expected);
+    // Each guard has its own, and nothing else lies there.
+    let answer = ask("/.well-known/oauth-protected-resource/strange").await;
+    let document: Value = serde_json::from_slice(&read_body(answer).await).unwrap();
+    assert_eq!(document["resource"], "https://api.test/strange");
+    assert!(document.get("scopes_supported").is_none());
+    let algorithms = document["dpop_signing_alg_values_supported"]
+        .as_array()
+        .unwrap();
+    assert!(algorithms.contains(&json!("ES256")));
+    assert_eq!(
+        ask("/.well-known/oauth-protected-resource").await.status(),
+        404
     );
 }
 

@@ -1,0 +1,148 @@
+//! The metadata of a protected resource (RFC 9728): where a client that was refused finds out which
+//! issuers it may ask for a token.
+
+use actix_web::HttpResponse;
+use actix_web::http::Uri;
+use actix_web::http::header::CONTENT_TYPE;
+use serde_json::json;
+
+use crate::guard::Inner;
+use crate::route::{Access, Resource, get, resource};
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// What a resource is called, and where its metadata is.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    /// The resource identifier, as it was given.
+    resource: String,
+    /// The path of the document.
+    path: String,
+    /// The whole URL of the document.
+    pub(crate) url: String,
+}
+
+impl Metadata {
+    /// RFC 9728 §3.1: the well-known part comes between the host and the path of the identifier,
+    /// which loses a slash that stands alone.
+    #[track_caller]
+    pub(crate) fn of(resource: &str) -> Metadata {
+        let parts = parts(resource);
+        #[expect(clippy::panic, reason = "a mistake in the program that shows at start")]
+        let Some((origin, path)) = parts else {
+            panic!(
+                "`{resource}` is no https URL without query and fragment: name the resource by one"
+            );
+        };
+        let path = format!("{WELL_KNOWN}{}", path.trim_end_matches('/'));
+        Metadata {
+            resource: resource.to_owned(),
+            url: format!("{origin}{path}"),
+            path,
+        }
+    }
+
+    /// The declared resource that serves the document to everybody.
+    pub(crate) fn document(&self, inner: &Inner, declared: &[&Resource]) -> Resource {
+        let routes = declared.iter().flat_map(|resource| &resource.routes);
+        let mut scopes: Vec<&str> = routes
+            .flat_map(|route| match &route.access {
+                Access::Require(requirement) => requirement.scopes(),
+                Access::Optional | Access::Public => Vec::new(),
+            })
+            .collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let issuers = inner.verifier.issuers().map(|policy| policy.issuer());
+        let mut document = json!({
+            "resource": self.resource,
+            "authorization_servers": issuers.collect::<Vec<_>>(),
+            "bearer_methods_supported": ["header"],
+        });
+        if !scopes.is_empty() {
+            document["scopes_supported"] = json!(scopes);
+        }
+        if let Some(dpop) = &inner.dpop {
+            let algorithms = dpop.policy.accepted_algorithms();
+            let names: Vec<_> = algorithms.iter().map(|each| each.name()).collect();
+            document["dpop_signing_alg_values_supported"] = json!(names);
+        }
+        let text = document.to_string();
+        let answer = move || {
+            let text = text.clone();
+            async move {
+                HttpResponse::Ok()
+                    .insert_header((CONTENT_TYPE, "application/json"))
+                    .body(text)
+            }
+        };
+        resource(&self.path).route(get().to(answer).public())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Origin and path of a resource identifier (RFC 9728 §1.2): https, or http of this machine, and
+/// nothing in the path that a pattern of actix-web would read as one.
+fn parts(resource: &str) -> Option<(String, String)> {
+    let uri: Uri = resource.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']);
+    let scheme = uri.scheme_str()?;
+    let loopback = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    let fits = (scheme == "https" || scheme == "http" && loopback)
+        && !resource.contains(['#', '?', '{', '}', '*', '@']);
+    fits.then(|| {
+        (
+            format!("{scheme}://{}", uri.authority().map_or("", |a| a.as_str())),
+            uri.path().to_owned(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_stands_where_rfc_9728_puts_it() {
+        for (resource, url) in [
+            (
+                "https://api.example",
+                "https://api.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "https://api.example/",
+                "https://api.example/.well-known/oauth-protected-resource",
+            ),
+            (
+                "https://api.example/a/b",
+                "https://api.example/.well-known/oauth-protected-resource/a/b",
+            ),
+            (
+                "http://127.0.0.1:8080/mcp",
+                "http://127.0.0.1:8080/.well-known/oauth-protected-resource/mcp",
+            ),
+        ] {
+            let metadata = Metadata::of(resource);
+            assert_eq!(metadata.url, url);
+            assert!(metadata.url.ends_with(metadata.path()));
+        }
+        for resource in [
+            "",
+            "api.example",
+            "http://api.example",
+            "https://api.example/#a",
+            "https://api.example/?a",
+            "https://a@api.example/",
+            "https://api.example/{x}",
+            "urn:api",
+        ] {
+            assert!(parts(resource).is_none(), "{resource}");
+        }
+    }
+}
