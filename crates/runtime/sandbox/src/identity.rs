@@ -1,6 +1,7 @@
 //! Users and groups. Neither Landlock nor seccomp judges which unix socket a process connects to:
 //! the permissions of the socket's file do, and therefore whom the process runs as.
 
+use nix::errno::Errno;
 use nix::unistd::{
     Gid, Group, Uid, User as Account, getgroups, getresgid, getresuid, setgroups, setresgid,
     setresuid,
@@ -82,10 +83,10 @@ fn look_up(user: &str) -> Result<(Uid, Option<Gid>), Error> {
     let doing = "look a user up";
     if let Ok(number) = user.parse() {
         let id = Uid::from_raw(number);
-        let account = Account::from_uid(id).map_err(Error::call(doing))?;
+        let account = known(Account::from_uid(id)).map_err(Error::call(doing))?;
         return Ok((id, account.map(|account| account.gid)));
     }
-    let account = Account::from_name(user).map_err(Error::call(doing))?;
+    let account = known(Account::from_name(user)).map_err(Error::call(doing))?;
     let account = account.ok_or_else(|| Error::NoUser(user.to_owned()))?;
     Ok((account.uid, Some(account.gid)))
 }
@@ -110,9 +111,17 @@ fn group_id(group: &str) -> Result<Gid, Error> {
     if let Ok(number) = group.parse() {
         return Ok(Gid::from_raw(number));
     }
-    let found = Group::from_name(group).map_err(Error::call("look a group up"))?;
+    let found = known(Group::from_name(group)).map_err(Error::call("look a group up"))?;
     let found = found.ok_or_else(|| Error::NoGroup(group.to_owned()))?;
     Ok(found.gid)
+}
+
+/// An image without `/etc/passwd` or `/etc/group` knows nobody, which is no failure.
+fn known<T>(found: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
+    match found {
+        Err(Errno::ENOENT) => Ok(None),
+        other => other,
+    }
 }
 
 fn say(user: &User, report: &mut Report) -> Result<(), Error> {
@@ -175,6 +184,12 @@ mod tests {
             (target.user.as_raw(), target.group.as_raw()),
             (64001, 64002)
         );
+    }
+
+    #[test]
+    fn a_machine_without_a_user_data_base_knows_nobody() {
+        assert_eq!(known::<()>(Err(Errno::ENOENT)), Ok(None));
+        assert_eq!(known::<()>(Err(Errno::EIO)), Err(Errno::EIO));
     }
 
     #[test]
