@@ -6,6 +6,7 @@
 )]
 
 mod cli;
+mod cves;
 mod properties;
 mod requests;
 mod strategies;
