@@ -63,7 +63,7 @@ pub enum OpenError {
     #[error(transparent)]
     Policies(#[from] LoadError),
     /// The key of the audit log cannot be read.
-    #[error("the key of the audit log cannot be read from `{}`: {source}", .path.display())]
+    #[error("the key of the audit log cannot be read from `{}`: {source}; `cofferdam audit new-key` makes one", .path.display())]
     AuditKey {
         /// The file.
         path: std::path::PathBuf,

@@ -17,7 +17,7 @@ const KEPT: usize = 64;
 /// Bytes of an answer that is read whole.
 pub(crate) const WHOLE: usize = 64 << 20;
 
-/// How long the engine may take.
+/// How long the engine, and the gate, may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// For the head of an ordinary answer. What waits by its nature has no limit, and a stop has its
@@ -25,6 +25,8 @@ pub struct Timing {
     pub head: Duration,
     /// For the rest of an answer that is read whole.
     pub body: Duration,
+    /// For a call of the gate to come whole after its first byte.
+    pub call: Duration,
 }
 
 impl Default for Timing {
@@ -33,6 +35,7 @@ impl Default for Timing {
             // Shorter than the gate waits, so that the client hears what happened.
             head: Duration::from_secs(50),
             body: Duration::from_secs(60),
+            call: Duration::from_secs(10),
         }
     }
 }

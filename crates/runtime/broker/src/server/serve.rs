@@ -16,9 +16,6 @@ use crate::broker::Broker;
 use crate::connection::{Broken, Reader, Writer};
 use crate::pipeline::{Served, serve};
 
-/// How long a call may take to come whole after its first byte.
-const CALL: Duration = Duration::from_secs(10);
-
 /// How long the gate may go on sending what nobody reads any more.
 const LINGER: Duration = Duration::from_secs(30);
 
@@ -52,7 +49,8 @@ pub(super) async fn connection(
         if !begins {
             return Ok(());
         }
-        let call = tokio::time::timeout(CALL, receive(&mut reader)).await;
+        let limit = broker.engine().timing.call;
+        let call = tokio::time::timeout(limit, receive(&mut reader)).await;
         let (call, input) = call.map_err(|_| Broken::BrokenOff)??;
         one(broker, call, input, &mut reader, &mut writer).await?;
     }

@@ -11,7 +11,10 @@ async fn a_container_is_made_started_listed_read_and_removed() {
     let lab = Lab::new().await;
     let alice = lab.token("alice");
     let mut gate = lab.connect().await;
-    let (done, body) = gate.ask(&alice, create("db", &["echo", "hello"])).await.unwrap();
+    let (done, body) = gate
+        .ask(&alice, create("db", &["echo", "hello"]))
+        .await
+        .unwrap();
     assert_eq!(done.status, 201);
     let id = json(&body)["Id"].as_str().unwrap().to_owned();
     assert_eq!(id.len(), 64);
@@ -40,7 +43,9 @@ async fn a_container_is_made_started_listed_read_and_removed() {
     assert_eq!(json(&body), json!([]));
 
     let (_, records) = lab.finish().await;
-    let intents = records.iter().filter(|it| matches!(it.event, Event::Intent(_)));
+    let intents = records
+        .iter()
+        .filter(|it| matches!(it.event, Event::Intent(_)));
     assert_eq!(intents.count(), 3);
     // Each decision has its outcome, and the create names what it made.
     for record in &records {
@@ -73,12 +78,19 @@ async fn a_container_is_made_started_listed_read_and_removed() {
 async fn what_is_anothers_is_as_if_it_were_not_there() {
     let lab = Lab::new().await;
     let (alice, bob) = (lab.token("alice"), lab.token("bob"));
-    let (_, body) = lab.ask(&alice, create("db", &["sleep", "60"])).await.unwrap();
+    let (_, body) = lab
+        .ask(&alice, create("db", &["sleep", "60"]))
+        .await
+        .unwrap();
     let id = json(&body)["Id"].as_str().unwrap().to_owned();
     for name in ["db", &id, &id[..12]] {
         let inspect = json!({ "ContainerInspect": { "container": name, "size": false } });
         let refused = lab.ask(&bob, inspect.clone()).await.unwrap_err();
-        assert_eq!((refused.by, refused.status), (By::Ownership, 404), "{refused:?}");
+        assert_eq!(
+            (refused.by, refused.status),
+            (By::Ownership, 404),
+            "{refused:?}"
+        );
         assert!(lab.ask(&alice, inspect).await.is_ok());
     }
     // Both can have the name.
@@ -88,7 +100,9 @@ async fn what_is_anothers_is_as_if_it_were_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_is_asked_for_by_its_name() {
     let lab = Lab::new().await;
-    let reader = lab.mint("alice", |token| token.claim("scope", "containers:read x:containers:run-ro"));
+    let reader = lab.mint("alice", |token| {
+        token.claim("scope", "containers:read x:containers:run-ro")
+    });
     let refused = lab.ask(&reader, create("db", &["true"])).await.unwrap_err();
     assert_eq!((refused.by, refused.status), (By::Scope, 403));
     assert_eq!(refused.scope.as_deref(), Some("containers:run"));
@@ -118,17 +132,32 @@ async fn the_floor_refuses_what_no_policy_allows() {
 async fn a_policy_denies_whom_none_permits_unless_it_is_not_enforced() {
     let nobody = |lab: &Lab| lab.mint("eve", |token| token.claim("roles", json!(["nothing"])));
     let lab = Lab::new().await;
-    let refused = lab.ask(&nobody(&lab), create("db", &["true"])).await.unwrap_err();
-    assert_eq!((refused.by, refused.status), (By::Policy, 403), "{refused:?}");
+    let refused = lab
+        .ask(&nobody(&lab), create("db", &["true"]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refused.by, refused.status),
+        (By::Policy, 403),
+        "{refused:?}"
+    );
 
     let lab = Lab::with(crate::common::Setup {
         config: "policy_mode = 'would-deny'\nimages.allow = ['*']\n".to_owned(),
         ..Default::default()
     })
     .await;
-    assert!(lab.ask(&nobody(&lab), create("db", &["true"])).await.is_ok());
+    assert!(
+        lab.ask(&nobody(&lab), create("db", &["true"]))
+            .await
+            .is_ok()
+    );
     // But never for what is another's, whatever the token's scopes.
-    assert!(lab.ask(&lab.token("alice"), create("hers", &["true"])).await.is_ok());
+    assert!(
+        lab.ask(&lab.token("alice"), create("hers", &["true"]))
+            .await
+            .is_ok()
+    );
     let all = lab.mint("eve", |token| {
         token
             .scope(&format!("{} tenants:all", crate::common::ALL_SCOPES))

@@ -289,9 +289,7 @@ pub(crate) fn records(place: &std::path::Path) -> Vec<Record> {
 
 /// Whether it is the outcome of a request.
 pub(crate) fn outcome_of(request: &str) -> impl Fn(&Record) -> bool {
-    move |record| {
-        matches!(&record.event, Event::Outcome { request: found, .. } if found == request)
-    }
+    move |record| matches!(&record.event, Event::Outcome { request: found, .. } if found == request)
 }
 
 /// Waits until something is there.
@@ -311,4 +309,64 @@ pub(crate) fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs()
+}
+
+/// An engine that the test plays itself: each request is handed to `answer` by its head, and what
+/// that writes is the answer. Requests are counted.
+pub(crate) struct Played {
+    pub(crate) socket: PathBuf,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
+    _dir: tempfile::TempDir,
+}
+
+impl Played {
+    pub(crate) fn new<F>(answer: impl Fn(String, UnixStream) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("engine.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&requests);
+        let answer = Arc::new(answer);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (heard, answer) = (Arc::clone(&heard), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        match stream.read_u8().await {
+                            Ok(byte) => head.push(byte),
+                            Err(_) => return,
+                        }
+                    }
+                    let head = String::from_utf8(head).unwrap();
+                    let line = head.lines().next().unwrap().to_owned();
+                    heard.lock().unwrap().push(line);
+                    answer(head, stream).await;
+                });
+            }
+        });
+        Self {
+            socket,
+            requests,
+            _dir: dir,
+        }
+    }
+
+    /// One that takes requests and says nothing, until the other side goes.
+    pub(crate) fn hung() -> Self {
+        Self::new(|_, mut stream| async move { drain(&mut stream).await })
+    }
+
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// Reads until the other side goes.
+pub(crate) async fn drain(stream: &mut UnixStream) {
+    let mut buffer = [0; 1024];
+    while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }

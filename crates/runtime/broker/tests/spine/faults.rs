@@ -1,1 +1,251 @@
+//! Disks that fill up, engines that hang or break off, gates that go away.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cofferdam_action::wire::{By, Frame};
+use cofferdam_audit::record::{Event, Record};
+use cofferdam_broker::Timing;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
+
+use crate::common::{Lab, Played, Setup, act, drain, eventually, outcome_of};
+
+/// A change for which nothing is asked of the engine beforehand.
+fn volume(name: &str) -> Value {
+    json!({ "VolumeCreate": { "name": name, "labels": {} } })
+}
+
+fn before(engine: &Played) -> Setup {
+    Setup {
+        engine: Some(engine.socket.clone()),
+        timing: Timing {
+            head: Duration::from_millis(200),
+            body: Duration::from_millis(200),
+            ..Timing::default()
+        },
+        ..Setup::default()
+    }
+}
+
+/// The outcome of the only intent.
+async fn the_outcome(lab: &Lab) -> (bool, String) {
+    let intent = lab
+        .record(|record| matches!(record.event, Event::Intent(_)))
+        .await;
+    let request = intent.request().unwrap().to_owned();
+    let Event::Outcome {
+        success, detail, ..
+    } = lab.record(outcome_of(&request)).await.event
+    else {
+        unreachable!("it was looked for");
+    };
+    (success, detail)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_hangs_leaves_an_outcome_that_says_so() {
+    let engine = Played::hung();
+    let lab = Lab::with(before(&engine)).await;
+    let refused = lab
+        .ask(&lab.token("alice"), volume("vol"))
+        .await
+        .unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Broker, 504));
+    assert!(refused.message.contains("is not known"), "{refused:?}");
+    let (success, detail) = the_outcome(&lab).await;
+    assert!(!success && detail.starts_with("unknown"), "{detail}");
+    assert_eq!(engine.requests().len(), 1, "it was asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_breaks_off_is_not_asked_again() {
+    for answer in [
+        &b""[..],
+        b"HTTP/1.1 201 Created\r\ncontent-length: 50\r\n\r\n{\"Na",
+        b"HTTP/1.1 201 Created\r\ncontent-length: 5",
+        b"nonsense\r\n\r\n",
+    ] {
+        let engine = Played::new(move |_, mut stream| async move {
+            stream.write_all(answer).await.unwrap();
+        });
+        let lab = Lab::with(before(&engine)).await;
+        let refused = lab
+            .ask(&lab.token("alice"), volume("vol"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.by, refused.status),
+            (By::Broker, 502),
+            "{refused:?}"
+        );
+        let (success, detail) = the_outcome(&lab).await;
+        assert!(!success && detail.starts_with("unknown"), "{detail}");
+        assert_eq!(engine.requests().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_not_there_did_nothing_and_the_log_says_so() {
+    let engine = Played::hung();
+    let mut setup = before(&engine);
+    setup.engine = Some(engine.socket.with_extension("gone"));
+    let lab = Lab::with(setup).await;
+    let refused = lab
+        .ask(&lab.token("alice"), volume("vol"))
+        .await
+        .unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Broker, 503));
+    let (success, detail) = the_outcome(&lab).await;
+    assert!(!success && detail.starts_with("not done"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_goes_on_to_its_outcome_when_the_gate_is_gone() {
+    let go = Arc::new(Notify::new());
+    let waits = Arc::clone(&go);
+    let engine = Played::new(move |_, mut stream| {
+        let waits = Arc::clone(&waits);
+        async move {
+            waits.notified().await;
+            let body = r#"{"Name":"x","Driver":"local","Mountpoint":"/m","Labels":{},"Scope":"local","Options":null}"#;
+            let head = format!(
+                "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+            drain(&mut stream).await;
+        }
+    });
+    let mut setup = before(&engine);
+    setup.timing = Timing::default();
+    let lab = Lab::with(setup).await;
+    let mut gate = lab.connect().await;
+    gate.send(&act(&lab.token("alice"), volume("vol")), &[Frame::End])
+        .await;
+    eventually(|| (!engine.requests().is_empty()).then_some(())).await;
+    drop(gate);
+    // The intent is on the disk already, before the engine has answered.
+    let intent = |record: &Record| matches!(record.event, Event::Intent(_));
+    lab.record(intent).await;
+    go.notify_one();
+    let (success, detail) = the_outcome(&lab).await;
+    assert!(success, "{detail}");
+    assert_eq!(detail, "201");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_given_up_when_the_gate_is_gone() {
+    let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    let engine = Played::new(move |_, mut stream| {
+        let told = told.clone();
+        async move {
+            drain(&mut stream).await;
+            told.send(()).unwrap();
+        }
+    });
+    let lab = Lab::with(before(&engine)).await;
+    let mut gate = lab.connect().await;
+    let call = act(&lab.token("alice"), json!({ "Events": {} }));
+    gate.send(&call, &[Frame::End]).await;
+    eventually(|| (!engine.requests().is_empty()).then_some(())).await;
+    drop(gate);
+    ended.recv().await.unwrap();
+    let read = lab
+        .record(|record| matches!(record.event, Event::Read(_)))
+        .await;
+    let outcome = lab.record(outcome_of(read.request().unwrap())).await;
+    let Event::Outcome {
+        success, detail, ..
+    } = outcome.event
+    else {
+        unreachable!("it was looked for");
+    };
+    assert!(!success && detail.starts_with("unknown"), "{detail}");
+}
+
+/// A disk of its own takes root.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_full_disk_nothing_is_changed_and_the_engine_hears_nothing() {
+    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let disk = dir.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    mount(
+        "tmpfs",
+        &disk,
+        "tmpfs",
+        MountFlags::empty(),
+        Some(c"size=1m"),
+    )
+    .unwrap();
+    let engine = Played::new(|_, mut stream| async move {
+        let body = r#"{"Name":"x","Driver":"local","Mountpoint":"/m","Labels":{},"Scope":"local","Options":null}"#;
+        let head = format!(
+            "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        drain(&mut stream).await;
+    });
+    let mut setup = before(&engine);
+    setup.state = Some(disk.join("state"));
+    let lab = Lab::with(setup).await;
+    let alice = lab.token("alice");
+    let posts = || {
+        let requests = engine.requests();
+        requests.iter().filter(|it| it.starts_with("POST")).count()
+    };
+
+    let fill = disk.join("fill");
+    let mut zeros = std::fs::File::create(&fill).unwrap();
+    while std::io::Write::write_all(&mut zeros, &[0; 512]).is_ok() {}
+    // The last page of the log's file has room for a few more records.
+    let (mut done, mut refusals) = (0, 0);
+    while refusals < 5 {
+        match lab.ask(&alice, volume("vol")).await {
+            Ok(_) => done += 1,
+            Err(refused) => {
+                assert_eq!(
+                    (refused.by, refused.status),
+                    (By::Broker, 503),
+                    "{refused:?}"
+                );
+                assert!(refused.message.contains("was not done"), "{refused:?}");
+                refusals += 1;
+            }
+        }
+        assert!(done < 100, "the disk is not full");
+        assert_eq!(posts(), done, "the engine heard of what is not recorded");
+    }
+    // Reads that cannot be recorded are not done either, once that is known.
+    let mut reads = 0;
+    let refused = loop {
+        match lab.ask(&alice, json!("Version")).await {
+            Ok(_) => reads += 1,
+            Err(refused) => break refused,
+        }
+        assert!(reads < 100, "reads go on without a record");
+    };
+    assert_eq!(
+        (refused.by, refused.status),
+        (By::Broker, 503),
+        "{refused:?}"
+    );
+
+    drop(zeros);
+    std::fs::remove_file(&fill).unwrap();
+    assert!(
+        lab.ask(&alice, volume("vol")).await.is_ok(),
+        "it goes on when there is room"
+    );
+    drop(lab);
+    // Whoever still has a file open there has it until the end of the process.
+    unmount(&disk, UnmountFlags::DETACH).unwrap();
+}

@@ -1,1 +1,201 @@
+//! Streams in both directions, with half-close and without being gathered.
 
+use bytes::Bytes;
+use cofferdam_action::wire::{Body, Frame, Outcome};
+use cofferdam_audit::record::Event;
+use serde_json::json;
+
+use crate::common::{Gate, Lab, act, create, json as parsed, text};
+
+async fn running(lab: &Lab, name: &str, command: &[&str]) -> String {
+    let alice = lab.token("alice");
+    let (_, body) = lab.ask(&alice, create(name, command)).await.unwrap();
+    let start = json!({ "ContainerStart": { "container": name, "detach_keys": null } });
+    lab.ask(&alice, start).await.unwrap();
+    parsed(&body)["Id"].as_str().unwrap().to_owned()
+}
+
+/// Frames of output, until there are at least `wanted` bytes of text in them.
+async fn output(gate: &mut Gate, wanted: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < wanted {
+        match gate.frame().await {
+            Some(Frame::Data(bytes)) => all.extend_from_slice(&bytes),
+            other => panic!("{other:?} after {all:?}"),
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exec_is_joined_and_its_input_ends_before_its_output() {
+    let lab = Lab::new().await;
+    let alice = lab.token("alice");
+    running(&lab, "db", &["sleep", "600"]).await;
+    let exec = json!({ "ExecCreate": { "container": "db", "exec": {
+        "command": ["cat"],
+        "attach_stdin": true, "attach_stdout": true, "attach_stderr": true,
+    }}});
+    let (_, body) = lab.ask(&alice, exec).await.unwrap();
+    let exec = parsed(&body)["Id"].clone();
+    let start = json!({ "ExecStart": { "exec": exec, "detach": false, "tty": false } });
+    let mut gate = lab.connect().await;
+    // Input may come before the answer.
+    gate.send(&act(&alice, start), &[Frame::Data("one ".into())])
+        .await;
+    let done = gate.done().await;
+    assert_eq!((done.status, done.body), (101, Body::Streams));
+    gate.put(Frame::Data("two".into())).await;
+    gate.put(Frame::End).await;
+    // What `cat` says comes after the end of its input.
+    let body = gate.rest().await;
+    let said: Vec<u8> = cofferdam_docker::stream::decode(&body)
+        .unwrap()
+        .into_iter()
+        .flat_map(|frame| frame.bytes)
+        .collect();
+    assert_eq!(said, b"one two");
+    // And the connection serves the next call.
+    let (_, body) = gate
+        .ask(&alice, json!({ "ExecInspect": { "exec": exec } }))
+        .await
+        .unwrap();
+    assert_eq!(parsed(&body)["ExitCode"], 0);
+    // Another principal's exec is not theirs.
+    let inspect = json!({ "ExecInspect": { "exec": exec } });
+    assert_eq!(
+        lab.ask(&lab.token("bob"), inspect)
+            .await
+            .unwrap_err()
+            .status,
+        404
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_followed_as_they_come() {
+    let lab = Lab::new().await;
+    running(&lab, "loop", &["sh", "-c", "echo one; sleep 600"]).await;
+    let follow =
+        json!({ "ContainerLogs": { "container": "loop", "stdout": true, "follow": true } });
+    let mut gate = lab.connect().await;
+    gate.send(&act(&lab.token("alice"), follow), &[Frame::End])
+        .await;
+    assert_eq!(gate.done().await.body, Body::Stream);
+    let said = output(&mut gate, 8 + 4).await;
+    assert!(said.ends_with(b"one\n"), "{said:?}");
+    drop(gate);
+    // A read's outcome is that it began.
+    let (_, records) = lab.finish().await;
+    let read = records.iter().find(|record| {
+        record
+            .decision()
+            .is_some_and(|it| it.action == "container.logs")
+    });
+    let request = read.unwrap().request().unwrap();
+    let outcome = records.iter().find(|record| {
+        matches!(&record.event, Event::Outcome { request: found, success: true, .. } if found == request)
+    });
+    assert!(outcome.is_some(), "{records:?}");
+}
+
+/// A tar archive with one file, in the form of POSIX.1-1988.
+fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut head = [0u8; 512];
+    head[..name.len()].copy_from_slice(name.as_bytes());
+    head[100..108].copy_from_slice(b"0000644\0");
+    head[108..116].copy_from_slice(b"0000000\0");
+    head[116..124].copy_from_slice(b"0000000\0");
+    head[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+    head[136..148].copy_from_slice(b"00000000000\0");
+    head[148..156].copy_from_slice(b"        ");
+    head[156] = b'0';
+    head[257..265].copy_from_slice(b"ustar\x0000");
+    let sum: u32 = head.iter().map(|byte| u32::from(*byte)).sum();
+    head[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = head.to_vec();
+    archive.extend_from_slice(content);
+    archive.resize(archive.len().next_multiple_of(512) + 1024, 0);
+    archive
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_goes_in_and_comes_out() {
+    let lab = Lab::new().await;
+    let alice = lab.token("alice");
+    running(&lab, "db", &["sleep", "600"]).await;
+    let content = vec![b'x'; 300_000];
+    let copy_in = json!({ "ContainerCopyIn": {
+        "container": "db", "path": "/tmp",
+        "no_overwrite_dir_non_dir": false, "copy_uid_gid": false,
+    }});
+    let mut gate = lab.connect().await;
+    gate.send(&act(&alice, copy_in), &[]).await;
+    let bytes = Bytes::from(archive("big", &content));
+    gate.put(Frame::Data(bytes)).await;
+    gate.put(Frame::End).await;
+    assert_eq!(gate.done().await.status, 200);
+    gate.rest().await;
+
+    let path = json!({ "container": "db", "path": "/tmp/big" });
+    let stat = json!({ "ContainerPathStat": path });
+    let (done, body) = gate.ask(&alice, stat).await.unwrap();
+    assert!(done.path_stat.is_some() && body.is_empty(), "{done:?}");
+    let (done, body) = gate
+        .ask(&alice, json!({ "ContainerCopyOut": path }))
+        .await
+        .unwrap();
+    assert_eq!(done.body, Body::Stream);
+    assert!(body.windows(1000).any(|window| window == &content[..1000]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_refused_hears_why_while_it_still_sends() {
+    let lab = Lab::new().await;
+    let mut gate = lab.connect().await;
+    let copy_in = json!({ "ContainerCopyIn": {
+        "container": "nobodys", "path": "/tmp",
+        "no_overwrite_dir_non_dir": false, "copy_uid_gid": false,
+    }});
+    let alice = lab.token("alice");
+    gate.send(&act(&alice, copy_in), &[]).await;
+    for _ in 0..100 {
+        gate.put(Frame::Data(Bytes::from(vec![0; 60_000]))).await;
+    }
+    gate.put(Frame::End).await;
+    let Outcome::Refused(refused) = gate.answer().await.outcome else {
+        panic!("it was refused");
+    };
+    assert_eq!(refused.status, 404);
+    assert_eq!(gate.frame().await, Some(Frame::End));
+    let (_, body) = gate.ask(&alice, json!("Ping")).await.unwrap();
+    assert_eq!(text(&body), "OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_broken_off_has_failed() {
+    let lab = Lab::new().await;
+    let alice = lab.token("alice");
+    running(&lab, "db", &["sleep", "600"]).await;
+    let copy_in = json!({ "ContainerCopyIn": {
+        "container": "db", "path": "/tmp",
+        "no_overwrite_dir_non_dir": false, "copy_uid_gid": false,
+    }});
+    let mut gate = lab.connect().await;
+    gate.send(&act(&alice, copy_in), &[]).await;
+    gate.put(Frame::Data(Bytes::from(archive("a", b"b")[..700].to_vec())))
+        .await;
+    drop(gate);
+    let intent = lab
+        .record(|record| {
+            record
+                .decision()
+                .is_some_and(|it| it.action == "container.copy-in")
+        })
+        .await;
+    let outcome = lab
+        .record(crate::common::outcome_of(intent.request().unwrap()))
+        .await;
+    let success = matches!(outcome.event, Event::Outcome { success: true, .. });
+    assert!(!success, "{outcome:?}");
+}
