@@ -1,4 +1,5 @@
-//! `cofferdam generate`: writes the generated pages of the book, or with `--check` compares them.
+//! `cofferdam generate`: writes the generated pages of the book and the
+//! schema of policies, or with `--check` compares them.
 
 use super::explain;
 use crate::exit::Exit;
@@ -73,6 +74,10 @@ fn pages() -> BTreeMap<String, String> {
     pages.insert("docs/checks/README.md".to_owned(), index);
     pages.insert("docs/reference/cli.md".to_owned(), cli());
     pages.insert("docs/reference/exit-codes.md".to_owned(), exit_codes());
+    let openapi = format!("{:#}\n", cofferdam_gate::rest::document());
+    pages.insert("docs/reference/gate-openapi.json".to_owned(), openapi);
+    let schema = "crates/runtime/policy/policies/cofferdam.cedarschema";
+    pages.insert(schema.to_owned(), cofferdam_policy::schema());
     pages
 }
 
