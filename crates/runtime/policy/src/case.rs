@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cofferdam_action::action::{Action, ActionKind, Reference};
-use cofferdam_action::image::ImageRef;
 use cofferdam_action::refusal::quote;
 use serde::Deserialize;
 use serde_json::Value;
@@ -56,9 +55,6 @@ pub struct Case {
     /// Whose the objects are that it refers to.
     #[serde(default)]
     pub owner: Owners,
-    /// The image that the container was made from.
-    #[serde(default)]
-    pub image: Option<ImageRef>,
     /// The time, in seconds since 1970; a Tuesday at noon, where it does not say.
     #[serde(default = "noon")]
     pub at: u64,
@@ -164,7 +160,6 @@ impl Case {
             action,
             with: Value::Null,
             owner: Owners::default(),
-            image: None,
             at: noon(),
             expect: None,
             policy: None,
@@ -204,11 +199,7 @@ impl Case {
         let names: Vec<(ResourceKind, String)> = references.iter().map(named).collect();
         let mut resources = Vec::new();
         for (kind, name) in &names {
-            let mut resource = Resource::new(*kind, name, self.owner_of(*kind)?).named(name);
-            if let (ResourceKind::Container, Some(image)) = (kind, &self.image) {
-                resource = resource.made_from(image);
-            }
-            resources.push(resource);
+            resources.push(Resource::new(*kind, name, self.owner_of(*kind)?).named(name));
         }
         if self.owner == Owners::All(Owner::Everyone) {
             resources = vec![Resource::everyone()];

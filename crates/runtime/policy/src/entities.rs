@@ -130,15 +130,10 @@ impl Names {
         if let Some(name) = resource.name.filter(|_| named) {
             attributes.insert("name".to_owned(), text(name));
         }
-        let of_container = resource
-            .image
-            .filter(|_| resource.kind == ResourceKind::Container);
         let mut id = resource.id.to_owned();
         if let Some(of_image) = &subject.image {
             attributes.insert("image".to_owned(), image(of_image)?);
             id = of_image.to_string();
-        } else if let Some(of_container) = of_container {
-            attributes.insert("image".to_owned(), image(of_container)?);
         }
         let parents = match (resource.kind, resource.owner) {
             (ResourceKind::Tenant | ResourceKind::System, _) => HashSet::new(),

@@ -1,7 +1,6 @@
 //! What is to be decided: who asks for which action on which objects.
 
 use cofferdam_action::action::Action;
-use cofferdam_action::image::ImageRef;
 
 /// One action of one principal, after the floor has let it through.
 #[derive(Clone, Debug)]
@@ -52,8 +51,6 @@ pub struct Resource<'a> {
     /// The tenant that it belongs to. An image that belongs to none is one that the operator allows
     /// to everyone; any other object that belongs to none is out of everyone's reach.
     pub owner: Option<&'a str>,
-    /// The image that a container was made from.
-    pub image: Option<&'a ImageRef>,
 }
 
 /// What an object is.
@@ -125,7 +122,6 @@ impl<'a> Resource<'a> {
             id,
             name: None,
             owner,
-            image: None,
         }
     }
 
@@ -133,13 +129,6 @@ impl<'a> Resource<'a> {
     #[must_use]
     pub const fn named(mut self, name: &'a str) -> Self {
         self.name = Some(name);
-        self
-    }
-
-    /// The same, of a container made from an image.
-    #[must_use]
-    pub const fn made_from(mut self, image: &'a ImageRef) -> Self {
-        self.image = Some(image);
         self
     }
 

@@ -48,7 +48,6 @@ entity Principal in [Role, Group] = {
 entity System;
 entity Container in [Tenant] = {
   name?: String,
-  image?: ImageName,
 };
 entity Exec in [Tenant];
 entity Image in [Tenant, System] = {
@@ -290,7 +289,7 @@ mod tests {
         let committed = std::fs::read_to_string(path).unwrap_or_default();
         assert!(
             committed == schema(),
-            "run `cofferdam policy schema > {path}` and commit it"
+            "run `cargo run -p cofferdam -- generate` and commit what it writes"
         );
     }
 }
