@@ -45,18 +45,3 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .build()
         .map_err(|error| Failure::new(format!("cannot start: {error}")))
 }
-
-/// Tells the service manager, where one asks for it (sd_notify(3)).
-pub(crate) fn notify_ready() {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::{SocketAddr, UnixDatagram};
-    let Some(place) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let address = match place.as_encoded_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(&place),
-    };
-    // A manager that does not hear it will say so itself.
-    let _ = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address));
-}

@@ -177,11 +177,10 @@ fn an_image_goes_where_the_action_has_one() {
         when { context.image.registry == "ghcr.io" };
         @id("pull") permit (principal, action == Action::"image.pull", resource)
         when { resource.image.registry == "ghcr.io" };
-        @id("start") permit (principal, action == Action::"container.start", resource)
-        when { resource has image && resource.image.registry == "ghcr.io" };
+        @id("start") permit (principal, action == Action::"container.start", resource);
         "#,
     );
-    for action in ["container.create", "image.pull", "container.start"] {
+    for action in ["container.create", "image.pull"] {
         let explain = |image| {
             let args = [
                 "policy", "explain", "--policy", "p.cedar", "--action", action, "--image", image,
@@ -191,6 +190,19 @@ fn an_image_goes_where_the_action_has_one() {
         assert_eq!(explain("ghcr.io/team/app:1"), 0, "{action}");
         assert_eq!(explain("alpine"), 1, "{action}");
     }
+    let args = [
+        "policy",
+        "explain",
+        "--policy",
+        "p.cedar",
+        "--action",
+        "container.start",
+    ];
+    assert_eq!(code(&cofferdam.run(&args)), 0);
+    assert_eq!(
+        code(&cofferdam.run(&[&args[..], &["--image", "alpine"]].concat())),
+        2
+    );
 }
 
 #[test]

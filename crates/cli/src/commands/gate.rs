@@ -113,7 +113,6 @@ fn serve(config: &Path, child_of: Option<u32>) -> Result<Exit, Failure> {
         .block_on(cofferdam_gate::run(bound, |addresses| {
             // Whoever waits for the line is gone when it cannot be printed.
             let _ = output::print(&ready(addresses));
-            process::notify_ready();
         }))
         .map_err(Failure::new)?;
     Ok(Exit::Clean)

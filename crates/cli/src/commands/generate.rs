@@ -1,5 +1,5 @@
-//! `cofferdam generate`: writes the generated pages of the book and the
-//! schema of policies, or with `--check` compares them.
+//! `cofferdam generate`: writes the generated pages of the book and the schema of policies, or with
+//! `--check` compares them.
 
 use super::explain;
 use crate::exit::Exit;

@@ -76,7 +76,7 @@ struct ExplainArgs {
     /// May be repeated.
     #[arg(long, value_name = "[KIND=]OWNER", value_parser = owner, requires = "action")]
     owner: Vec<(Option<ResourceKind>, Owner)>,
-    /// The image that is used; for a container that is there, the one it was made from.
+    /// The image that is made a container from, pulled, looked at, tagged or removed.
     #[arg(long, value_name = "IMAGE", requires = "action")]
     image: Option<String>,
     /// Members of the action in JSON, such as {"network":{"mode":"none"}}.
@@ -265,7 +265,7 @@ impl ExplainArgs {
         Ok(case)
     }
 
-    /// Puts the image where the action has one, or else says what the container was made from.
+    /// Puts the image where the action has one.
     fn set_image(&self, case: &mut Case, image: &str) -> Result<(), Failure> {
         let sample: Value = serde_json::from_str(example(case.action)).map_err(Failure::new)?;
         let members = sample.as_object().and_then(|it| it.values().next());
@@ -273,9 +273,8 @@ impl ExplainArgs {
             Some(Value::String(_)) => json!(image),
             Some(_) => json!({ "name": image }),
             None => {
-                let parsed = serde_json::from_value(json!(image));
-                case.image = Some(parsed.map_err(Failure::new)?);
-                return Ok(());
+                return Err(Failure::new(format!("`{}` has no image", case.action.id()))
+                    .hint("leave `--image` out"));
             }
         };
         if case.with.is_null() {

@@ -9,6 +9,7 @@ use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::Algorithm;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -61,6 +62,8 @@ const IDENTITIES: [Identity; 4] = [
 /// somebody wrote into the configurations too; tokens are minted anew.
 pub(super) struct Files {
     dir: PathBuf,
+    /// Held as long as this program serves from the directory.
+    _lock: File,
 }
 
 impl Files {
@@ -68,15 +71,16 @@ impl Files {
     pub(super) fn prepare(options: &Options) -> Result<Self, Failure> {
         let dir = std::path::absolute(&options.dir)
             .map_err(|error| Failure::new(format!("`--dir`: {error}")))?;
-        let files = Self { dir };
-        files.check()?;
+        check(&dir)?;
+        let lock = lock(&dir)?;
+        let files = Self { dir, _lock: lock };
         for folder in ["keys", "tokens", "docker", "policy", "run", "state", "host"] {
             make_folder(&files.path(folder))?;
         }
         files.make(".gitignore", || Ok("*\n".to_owned()))?;
         files.forget();
         let issuer = files.issuer()?;
-        files.write("keys/dev.json", &issuer.jwks().to_string())?;
+        files.make("keys/dev.json", || Ok(issuer.jwks().to_string()))?;
         files.make("audit.key", || {
             let key = AuditKey::generate("cofferdam-dev").map_err(Failure::new)?;
             Ok(key.to_secret_text().to_string())
@@ -161,28 +165,6 @@ impl Files {
         match self.path(below).exists() {
             true => Ok(()),
             false => self.write(below, &text()?),
-        }
-    }
-
-    /// A directory of somebody's files is not one to write into.
-    fn check(&self) -> Result<(), Failure> {
-        let name = self.dir.display();
-        let longest = self.path("run/engine.sock");
-        if longest.as_os_str().len() > MAX_SOCKET {
-            return Err(
-                Failure::new(format!("`{name}` is too long for a socket in it"))
-                    .hint("name a shorter one with `--dir`"),
-            );
-        }
-        let Ok(mut entries) = std::fs::read_dir(&self.dir) else {
-            return make_folder(&self.dir);
-        };
-        match entries.next().is_none() || self.path("issuer.pem").exists() {
-            true => Ok(()),
-            false => Err(
-                Failure::new(format!("`{name}` has files that are not of `gate --dev`"))
-                    .hint("name a directory that is empty or not there yet"),
-            ),
         }
     }
 
@@ -310,6 +292,39 @@ impl Files {
     fn set(&self, below: &str, members: &[(&str, Option<String>)]) -> Result<(), Failure> {
         let text = input::text(&self.path(below))?;
         self.write(below, &with_members(&text, members))
+    }
+}
+
+/// A directory of somebody's files is not one to write into.
+fn check(dir: &Path) -> Result<(), Failure> {
+    let name = dir.display();
+    if dir.join("run/engine.sock").as_os_str().len() > MAX_SOCKET {
+        return Err(
+            Failure::new(format!("`{name}` is too long for a socket in it"))
+                .hint("name a shorter one with `--dir`"),
+        );
+    }
+    let Ok(mut entries) = std::fs::read_dir(dir) else {
+        return make_folder(dir);
+    };
+    match entries.next().is_none() || dir.join("lock").exists() {
+        true => Ok(()),
+        false => Err(
+            Failure::new(format!("`{name}` has files that are not of `gate --dev`"))
+                .hint("name a directory that is empty or not there yet"),
+        ),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("cannot lock `{}`: {error}", dir.display()))
+    };
+    let file = File::create(dir.join("lock")).map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(failed(&"`gate --dev` serves from it already")),
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
     }
 }
 

@@ -236,7 +236,10 @@ impl Drop for Dev {
         }
         if std::thread::panicking() {
             let said = std::fs::read_to_string(self.dir.with_extension("says"));
-            eprintln!("`gate --dev` said:\n{}", said.unwrap_or_default());
+            let said = said.unwrap_or_default();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = &lines[lines.len().saturating_sub(30)..];
+            eprintln!("`gate --dev` said at last:\n{}", last.join("\n"));
         }
     }
 }
@@ -252,7 +255,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(bytes: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|it| it == b"\r\n\r\n");
         let (head, body) = match end {
             Some(end) => (&bytes[..end], &bytes[end + 4..]),

@@ -38,7 +38,10 @@ impl Request {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -80,7 +83,8 @@ impl Recorder {
 }
 
 fn pass(client: UnixStream, engine: UnixStream, record: Arc<Mutex<Vec<Request>>>) {
-    let (mut from_engine, mut to_client) = (engine.try_clone().unwrap(), client.try_clone().unwrap());
+    let (mut from_engine, mut to_client) =
+        (engine.try_clone().unwrap(), client.try_clone().unwrap());
     std::thread::spawn(move || {
         // An error ends the exchange, as it would without the recorder.
         let _ = std::io::copy(&mut from_engine, &mut to_client);
@@ -231,7 +235,9 @@ fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, ()> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -245,7 +251,10 @@ mod tests {
             POST /c HTTP/1.1\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}GET /no HTTP/1.1\r\n\r\n";
         for step in [1, 7, wire.len()] {
             let mut parser = Parser::default();
-            let found: Vec<_> = wire.chunks(step).flat_map(|piece| parser.more(piece)).collect();
+            let found: Vec<_> = wire
+                .chunks(step)
+                .flat_map(|piece| parser.more(piece))
+                .collect();
             let lines: Vec<_> = found.iter().map(Request::line).collect();
             assert_eq!(lines, ["GET /_ping", "POST /a?b=c", "POST /b", "POST /c"]);
             assert_eq!(found[1].body, b"xyz");

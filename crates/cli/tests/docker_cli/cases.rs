@@ -132,7 +132,7 @@ pub const CASES: &[Case] = &[
         "the gate adds hardened defaults",
     ),
     ends(1, "inspect @none"),
-    same("top @web -o args"),
+    same("top @web -o pid,args"),
     same("stats --no-stream --format {{.Name}} @web"),
     same("port @web"),
     // Commands in it, as the same tenant with the right to.
@@ -144,7 +144,7 @@ pub const CASES: &[Case] = &[
     same("exec -d @web touch /tmp/detached"),
     same("exec -w /tmp -e C=d @web sh -c pwd;echo|$C"),
     same("exec -u 1000 @web id -u"),
-    ends(127, "exec @web no-such-program"),
+    ends(126, "exec @web no-such-program"),
     // Files.
     same("cp file.txt @web:/tmp/copied.txt"),
     same("exec @web cat /tmp/copied.txt"),

@@ -1,0 +1,389 @@
+//! The two request files, sent through the gate as they stand: every hostile request is refused by
+//! the rule that is meant for it and nothing of it reaches the engine; every benign one works.
+
+use crate::dev::{Answer, Dev};
+use crate::engine;
+use crate::recorder::{Recorder, Request as Reached};
+use cofferdam_engine::{Engine, EngineOptions};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+/// What is meant to stop a hostile request.
+#[derive(Debug, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stop {
+    /// This object is another's.
+    Owner(String),
+    /// Nothing: the answer shows what is the caller's own.
+    Filter(String),
+    /// This rule.
+    #[serde(untagged)]
+    By(String),
+}
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/action/tests/data");
+
+fn data(file: &str) -> String {
+    std::fs::read_to_string(Path::new(DATA).join(file)).unwrap()
+}
+
+fn requests(file: &str) -> Vec<Value> {
+    let mut file: Value = serde_json::from_str(&data(file)).unwrap();
+    serde_json::from_value(file["requests"].take()).unwrap()
+}
+
+/// The bytes of a request, with a token, and with the framing that it does not say itself.
+fn bytes(request: &Value, path: &str, token: &str) -> Vec<u8> {
+    let text = |name: &str| request[name].as_str().unwrap_or_default();
+    let mut body = match (&request["body"], text("body_text"), text("body_base64")) {
+        (Value::Null, "", "") => Vec::new(),
+        (Value::Null, "", coded) => decode(coded),
+        (Value::Null, text, _) => text.as_bytes().to_vec(),
+        (body, ..) => body.to_string().into_bytes(),
+    };
+    let given: Vec<(String, String)> = request["headers"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+        .collect();
+    let has = |name: &str| {
+        given
+            .iter()
+            .any(|(given, _)| given.eq_ignore_ascii_case(name))
+    };
+    let mut head = format!("{} {path} HTTP/1.1\r\n", text("method"));
+    for (name, value, is_needed) in [
+        ("Host", "gate".to_owned(), true),
+        ("Authorization", format!("Bearer {token}"), true),
+        ("Connection", "close".to_owned(), true),
+        (
+            "Content-Type",
+            "application/json".to_owned(),
+            !body.is_empty(),
+        ),
+        (
+            "Content-Length",
+            body.len().to_string(),
+            !has("Transfer-Encoding"),
+        ),
+    ] {
+        if is_needed && !has(name) {
+            head += &format!("{name}: {value}\r\n");
+        }
+    }
+    for (name, value) in &given {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if request["transport"] == "chunked" {
+        let size = format!("{:x}\r\n", body.len());
+        body = [size.as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+    }
+    [head.as_bytes(), b"\r\n", &body].concat()
+}
+
+fn decode(coded: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD
+        .decode(coded)
+        .unwrap()
+}
+
+/// Look-ups: they change nothing, and show the broker alone what there is.
+fn is_look_up(reached: &Reached) -> bool {
+    let path = reached.target.split('?').next().unwrap_or_default();
+    let path = path.strip_prefix("/v1.41").unwrap_or(path);
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let is_known = match parts.as_slice() {
+        ["_ping" | "version" | "info" | "events" | "volumes" | "networks"] => true,
+        ["system", "df"] | ["containers" | "images", "json"] => true,
+        ["volumes" | "networks", _] => true,
+        ["containers", _, "json"] => true,
+        ["images", .., "json"] => true,
+        _ => false,
+    };
+    is_known && matches!(reached.method.as_str(), "GET" | "HEAD") && reached.body.is_empty()
+}
+
+/// A gate whose engine is watched, and the objects that the files speak of.
+struct Place {
+    dev: Dev,
+    recorder: Recorder,
+}
+
+impl Place {
+    fn new(engine: &Path) -> Self {
+        let recorder = Recorder::new(engine);
+        let dev = Dev::with_engine(&recorder.socket());
+        Self { dev, recorder }
+    }
+
+    /// Makes something, unless it is there.
+    fn make(&self, who: &str, target: &str, body: Value) {
+        let answer = self.dev.ask(who, "POST", target, Some(&body));
+        let is_there = answer.status == 409 || answer.status < 300;
+        assert!(is_there, "{target}: {} {}", answer.status, answer.text());
+    }
+
+    fn container(&self, who: &str, name: &str) {
+        let script = "mkdir -p /app; touch /app/out.txt; sleep 600";
+        let body = json!({ "Image": "allowed/app:1", "Cmd": ["sh", "-c", script] });
+        self.make(who, &format!("/v1.41/containers/create?name={name}"), body);
+        let answer = self.dev.ask(
+            who,
+            "POST",
+            &format!("/v1.41/containers/{name}/start"),
+            None,
+        );
+        assert!(answer.status < 400, "{name}: {}", answer.text());
+    }
+
+    /// What is another's.
+    fn of_bob(&self) {
+        self.container("bob", "other");
+        self.container("bob", "privileged-helper");
+        let volume = json!({ "Name": "otheruser-secrets" });
+        self.make("bob", "/v1.41/volumes/create", volume);
+    }
+
+    fn clear_containers(&self, who: &str) {
+        let containers = self.dev.ask(who, "GET", "/v1.41/containers/json?all=1", None);
+        for container in containers.json().as_array().into_iter().flatten() {
+            let id = container["Id"].as_str().unwrap();
+            let target = format!("/v1.41/containers/{id}?force=1&v=1");
+            self.dev.ask(who, "DELETE", &target, None);
+        }
+    }
+
+    /// Removes everything that both have made, since a real engine is there for others too.
+    fn clear(&self) {
+        for who in ["alice-exec", "bob"] {
+            self.clear_containers(who);
+            let volumes = self.dev.ask(who, "GET", "/v1.41/volumes", None);
+            for volume in volumes.json()["Volumes"].as_array().into_iter().flatten() {
+                let target = format!("/v1.41/volumes/{}", volume["Name"].as_str().unwrap());
+                self.dev.ask(who, "DELETE", &target, None);
+            }
+            let networks = self.dev.ask(who, "GET", "/v1.41/networks", None);
+            for network in networks.json().as_array().into_iter().flatten() {
+                let target = format!("/v1.41/networks/{}", network["Id"].as_str().unwrap());
+                // Those of the engine are shown, and not removed.
+                self.dev.ask(who, "DELETE", &target, None);
+            }
+        }
+    }
+
+    /// Sends a hostile request, and says what is not as it should be.
+    fn judge(&self, request: &Value, meant: &Stop) -> Result<(), String> {
+        let path = request["path"].as_str().unwrap();
+        self.recorder.take();
+        let answer = self
+            .dev
+            .raw(&bytes(request, path, &self.dev.token("alice-exec")));
+        let reached = self.recorder.take();
+        let strange: Vec<_> = reached.iter().filter(|it| !is_look_up(it)).collect();
+        if !strange.is_empty() {
+            return Err(format!("reached the engine: {strange:?}"));
+        }
+        let message = answer.message();
+        match meant {
+            Stop::By(rule) => {
+                let by = format!("refused by rule {rule}: ");
+                match (400..500).contains(&answer.status) && message.starts_with(&by) {
+                    true => Ok(()),
+                    false => Err(format!("not {by}but {} {message}", answer.status)),
+                }
+            }
+            Stop::Owner(name) => match answer.status == 404 && message.contains(name.as_str()) {
+                true => Ok(()),
+                false => Err(format!(
+                    "`{name}` is another's, and: {} {message}",
+                    answer.status
+                )),
+            },
+            Stop::Filter(_) => match answer.status == 200 && !answer.text().contains("secrets") {
+                true => Ok(()),
+                false => Err(format!("not filtered: {} {}", answer.status, answer.text())),
+            },
+        }
+    }
+}
+
+fn every_hostile_request_is_refused(engine: &Path) {
+    let place = Place::new(engine);
+    place.of_bob();
+    let stops: BTreeMap<String, Stop> = serde_json::from_str(&data("escape_stops.json")).unwrap();
+    let mut wrong = Vec::new();
+    let mut by_rule = BTreeMap::<&str, usize>::new();
+    let hostile = requests("escape_requests.json");
+    assert_eq!(hostile.len(), stops.len());
+    for request in &hostile {
+        let id = request["id"].as_str().unwrap();
+        if let Err(why) = place.judge(request, &stops[id]) {
+            wrong.push(format!("{id}: {why}"));
+        }
+        if let Stop::By(rule) = &stops[id] {
+            *by_rule.entry(rule).or_default() += 1;
+        }
+    }
+    // Nothing was made, and the other's is as it was.
+    let mine = place
+        .dev
+        .ask("alice-exec", "GET", "/v1.41/containers/json?all=1", None);
+    assert_eq!(mine.json(), json!([]), "{}", mine.text());
+    let theirs = place.dev.ask("bob", "GET", "/v1.41/containers/json", None);
+    assert_eq!(
+        theirs.json().as_array().unwrap().len(),
+        2,
+        "{}",
+        theirs.text()
+    );
+    place.clear();
+    assert_eq!(wrong, Vec::<String>::new());
+
+    // The log names each of them by its rule, but for what was no request at all.
+    let mut logged = BTreeMap::<String, usize>::new();
+    for record in place
+        .dev
+        .records(&["search", "--refused", "--subject", "alice"])
+    {
+        for rule in record["policies"].as_array().into_iter().flatten() {
+            *logged.entry(rule.as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    for (rule, count) in by_rule {
+        if !rule.starts_with("request.") {
+            assert!(
+                logged.get(rule) >= Some(&count),
+                "{rule}: {count} of {logged:?}"
+            );
+        }
+    }
+    assert!(place.dev.audit(&["verify"]).status().unwrap().success());
+}
+
+#[test]
+fn every_hostile_request_is_refused_by_its_rule_before_anything_reaches_the_embedded_engine() {
+    let embedded = Embedded::start();
+    every_hostile_request_is_refused(&embedded.socket());
+}
+
+#[test]
+fn every_hostile_request_is_refused_by_its_rule_before_anything_reaches_a_real_engine() {
+    if let Some(socket) = engine::real("the hostile requests") {
+        every_hostile_request_is_refused(&socket);
+    }
+}
+
+fn every_benign_request_works(engine: &Path, can_pull: bool) {
+    let place = Place::new(engine);
+    let token = place.dev.token("alice-exec");
+    let mut wrong = Vec::new();
+    let benign = requests("benign_requests.json");
+    assert_eq!(benign.len(), 85);
+    for request in &benign {
+        let id = request["id"].as_str().unwrap();
+        let mut path = request["path"].as_str().unwrap().to_owned();
+        if id == "img-pull" && !can_pull {
+            continue;
+        }
+        for (target, body) in [
+            ("/v1.41/volumes/create", json!({ "Name": "data" })),
+            ("/v1.41/networks/create", json!({ "Name": "mynet" })),
+        ] {
+            place.make("alice-exec", target, body);
+        }
+        let mut exec = None;
+        if path.contains("mine") || path.contains("EXECID") || id == "net-disconnect" {
+            place.container("alice-exec", "mine");
+            let body = json!({ "Cmd": ["echo"], "AttachStdout": true });
+            let target = "/v1.41/containers/mine/exec";
+            let made = place
+                .dev
+                .ask("alice-exec", "POST", target, Some(&body))
+                .json();
+            exec = made["Id"].as_str().map(str::to_owned);
+        }
+        match id {
+            "mine-unpause" => {
+                place.make("alice-exec", "/v1.41/containers/mine/pause", Value::Null);
+            }
+            "net-disconnect" => {
+                let body = json!({ "Container": "mine" });
+                place.make("alice-exec", "/v1.41/networks/mynet/connect", body);
+            }
+            _ => {}
+        }
+        if let Some(exec) = exec {
+            path = path.replace("EXECID", &exec);
+        }
+        let answer = head(&place.dev, &bytes(request, &path, &token));
+        if !(200..400).contains(&answer.status) {
+            wrong.push(format!("{id}: {} {}", answer.status, answer.text()));
+        }
+        // So that the next one finds what it needs, and no more.
+        place.clear_containers("alice-exec");
+    }
+    place.clear();
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(place.dev.audit(&["verify"]).status().unwrap().success());
+}
+
+/// Sends bytes and reads the head of the answer, and of the body what came with it: some go on for
+/// as long as the container runs.
+fn head(dev: &Dev, bytes: &[u8]) -> Answer {
+    let mut stream = dev.connect();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while !answer.windows(4).any(|it| it == b"\r\n\r\n") {
+        match stream.read(&mut piece) {
+            Ok(length @ 1..) => answer.extend_from_slice(&piece[..length]),
+            _ => break,
+        }
+    }
+    Answer::of(&answer)
+}
+
+#[test]
+fn every_benign_request_works_on_the_embedded_engine() {
+    let embedded = Embedded::start();
+    every_benign_request_works(&embedded.socket(), true);
+}
+
+#[test]
+fn every_benign_request_works_on_a_real_engine() {
+    if let Some(socket) = engine::real("the benign requests") {
+        // Where there is no registry there is nothing to pull from.
+        every_benign_request_works(&socket, false);
+    }
+}
+
+/// The embedded engine in this process, so that a recorder can stand before it.
+struct Embedded {
+    folder: tempfile::TempDir,
+    _engine: Engine,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Embedded {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let host = folder.path().join("host");
+        std::fs::create_dir(&host).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = EngineOptions::new(folder.path().join("engine.sock"), host);
+        let engine = runtime.block_on(Engine::start(options)).unwrap();
+        Self {
+            folder,
+            _engine: engine,
+            _runtime: runtime,
+        }
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("engine.sock")
+    }
+}

@@ -1,0 +1,265 @@
+//! `gate --dev`: what it makes, keeps, and leaves behind.
+
+use crate::dev::Dev;
+use crate::engine;
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Waits for something with a deadline.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn is_running(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    state.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn one_command_serves_containers_to_whoever_has_a_token() {
+    let dev = Dev::start();
+    let body = json!({ "Image": "allowed/app:1", "Cmd": ["echo", "hello"] });
+    let create = "/v1.41/containers/create?name=db";
+    let made = dev.ask("alice", "POST", create, Some(&body));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let start = dev.ask("alice", "POST", "/v1.41/containers/db/start", None);
+    assert_eq!(start.status, 204, "{}", start.text());
+    let wait = dev.ask("alice", "POST", "/v1.41/containers/db/wait", None);
+    assert_eq!(wait.json()["StatusCode"], 0, "{}", wait.text());
+    let logs = dev.ask("alice", "GET", "/v1.41/containers/db/logs?stdout=1", None);
+    assert!(logs.text().contains("hello"), "{}", logs.text());
+
+    // The same tenant with another token sees it, another tenant does not, and may have a `db` too.
+    let of = |name: &str| {
+        dev.ask(name, "GET", "/v1.41/containers/db/json", None)
+            .status
+    };
+    assert_eq!((of("alice-exec"), of("bob"), of("reader")), (200, 404, 404));
+    assert_eq!(dev.ask("bob", "POST", create, Some(&body)).status, 201);
+
+    // Exec takes a scope of its own, and a reader makes nothing.
+    let exec = json!({ "Cmd": ["true"] });
+    let target = "/v1.41/containers/db/exec";
+    assert_eq!(dev.ask("alice", "POST", target, Some(&exec)).status, 403);
+    assert_eq!(dev.ask("reader", "POST", create, Some(&body)).status, 403);
+
+    // Without a token there is a challenge.
+    let bare =
+        dev.raw(b"GET /v1.41/containers/json HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    assert_eq!(bare.status, 401);
+    assert!(
+        bare.head
+            .to_lowercase()
+            .contains("www-authenticate: bearer"),
+        "{}",
+        bare.head
+    );
+
+    let records = dev.records(&["search", "--action", "container.create"]);
+    let events: Vec<_> = records
+        .iter()
+        .map(|it| it["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        events,
+        ["intent", "outcome", "intent", "outcome", "refused"]
+    );
+    assert!(dev.audit(&["verify"]).status().unwrap().success());
+}
+
+#[test]
+fn the_docker_command_line_works_as_the_printed_line_says() {
+    if !engine::has_docker_cli("the docker command line through the gate") {
+        return;
+    }
+    let dev = Dev::start();
+    let run = dev
+        .docker("alice", &["run", "--rm", "allowed/app:1", "echo", "hello"])
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(run.stdout, b"hello\n");
+    let line = format!(
+        "DOCKER_CONFIG={} docker -H {} run --rm allowed/app:1 echo hello",
+        dev.docker_config("alice").display(),
+        dev.docker_url()
+    );
+    assert!(dev.said().contains(&line), "{}", dev.said());
+    let refused = dev
+        .docker("alice", &["run", "--privileged", "allowed/app:1", "id"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(125));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("refused by rule create.privileged"), "{said}");
+}
+
+#[test]
+fn what_is_secret_is_for_this_user_alone() {
+    let dev = Dev::start();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(dev.dir()), 0o700);
+    for secret in [
+        "issuer.pem",
+        "audit.key",
+        "tokens/alice",
+        "docker/config.json",
+    ] {
+        assert_eq!(mode(&dev.dir().join(secret)), 0o600, "{secret}");
+    }
+    let ignored = std::fs::read_to_string(dev.dir().join(".gitignore")).unwrap();
+    assert_eq!(ignored, "*\n");
+    let token = dev.token("alice");
+    assert!(!dev.said().contains(&token));
+}
+
+#[test]
+fn the_directory_is_kept_with_what_somebody_wrote_into_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("dev");
+    let mut dev = Dev::within(&dir, &[]);
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let (key, token) = (read("issuer.pem"), dev.token("alice"));
+    let body = json!({ "Image": "allowed/app:1" });
+    let made = dev.ask(
+        "alice",
+        "POST",
+        "/v1.41/containers/create?name=db",
+        Some(&body),
+    );
+    assert_eq!(made.status, 201, "{}", made.text());
+
+    // While it runs nobody else serves from it.
+    let second = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+        .args(["gate", "--dev", "--listen", "127.0.0.1:0", "--dir"])
+        .arg(&dir)
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("serves from it already"), "{said}");
+    assert_eq!(
+        dev.ask("alice", "GET", "/v1.41/containers/json", None)
+            .status,
+        200
+    );
+
+    let stopped = dev.stop();
+    assert!(stopped < Duration::from_secs(2), "{stopped:?}");
+    assert!(!dir.join("dev.json").exists());
+    let config = read("broker.toml").replace("[images]", "# mine\n[images]");
+    std::fs::write(dir.join("broker.toml"), config).unwrap();
+
+    let dev = Dev::within(&dir, &[]);
+    assert_eq!(read("issuer.pem"), key);
+    assert_ne!(dev.token("alice"), token);
+    assert!(read("broker.toml").contains("# mine"));
+    let records = dev.records(&["search", "--action", "container.create"]);
+    assert_eq!(records.len(), 2, "the log goes on");
+    // The embedded engine forgets, and the broker takes note of it.
+    let left = dev.ask("alice", "GET", "/v1.41/containers/json?all=1", None);
+    assert_eq!(left.json(), json!([]));
+    let made = dev.ask(
+        "alice",
+        "POST",
+        "/v1.41/containers/create?name=db",
+        Some(&body),
+    );
+    assert_eq!(made.status, 201, "{}", made.text());
+}
+
+#[test]
+fn a_directory_of_other_files_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.tex"), "").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+        .args(["gate", "--dev", "--listen", "127.0.0.1:0", "--dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let network = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+        .args(["gate", "--dev", "--listen", "0.0.0.0:0"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(network.status.code(), Some(2));
+}
+
+#[test]
+fn a_broker_that_dies_is_said_to_be_gone_and_comes_back() {
+    let dev = Dev::start();
+    let before = dev.child("broker").unwrap();
+    let process = rustix::process::Pid::from_raw(i32::try_from(before).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    let status = || {
+        dev.ask("alice", "GET", "/v1.41/containers/json", None)
+            .status
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    until("the broker comes back", || {
+        let status = status();
+        seen.insert(status);
+        status == 200 && dev.child("broker").is_some_and(|pid| pid != before)
+    });
+    // Whoever asks in between hears that it is gone, and nothing else.
+    assert!(
+        seen.iter().all(|status| [200, 502, 503].contains(status)),
+        "{seen:?}"
+    );
+    assert!(
+        dev.said()
+            .contains("the broker has ended (signal 9); it is started anew")
+    );
+    assert!(dev.audit(&["verify"]).status().unwrap().success());
+}
+
+#[test]
+fn the_others_end_with_the_first_however_it_ends() {
+    let mut dev = Dev::start();
+    let children: Vec<u32> = ["gate", "broker", "engine"]
+        .iter()
+        .map(|name| dev.child(name).unwrap())
+        .collect();
+    dev.signal(rustix::process::Signal::KILL);
+    dev.stop();
+    until("all have ended", || {
+        children.iter().all(|pid| !is_running(*pid))
+    });
+}
+
+#[test]
+fn with_tls_the_generated_authority_vouches_for_the_gate() {
+    let dev = Dev::with(&["--tls"]);
+    let plain = dev.raw(b"GET /_ping HTTP/1.1\r\nHost: g\r\nConnection: close\r\n\r\n");
+    assert_ne!(plain.status, 200);
+    if !engine::has_docker_cli("the docker command line with TLS") {
+        return;
+    }
+    let run = dev
+        .docker(
+            "alice",
+            &["--tlsverify", "run", "--rm", "-i", "allowed/app:1", "cat"],
+        )
+        .stdin(std::fs::File::open(dev.dir().join(".gitignore")).unwrap())
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(run.stdout, b"*\n");
+}
