@@ -37,8 +37,8 @@ pub(crate) enum Broken {
     #[error("the gate sent a frame out of turn")]
     OutOfTurn,
     /// The gate has broken the call off, or closed the connection in the midst of one.
-    #[error("the gate broke off")]
-    BrokenOff,
+    #[error("the gate broke the call off")]
+    Aborted,
 }
 
 impl Reader {
@@ -61,7 +61,7 @@ impl Reader {
                 return Ok(frame);
             }
             if self.read().await? == 0 {
-                return Err(Broken::BrokenOff);
+                return Err(Broken::Aborted);
             }
         }
     }

@@ -130,7 +130,11 @@ pub(crate) fn bounded(mut decision: Decision) -> Decision {
 
 fn cut(text: &mut String, bytes: usize) {
     if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes));
+        let mut end = bytes;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         text.push('…');
     }
 }

@@ -224,12 +224,9 @@ pub(super) fn policy(
     });
     decision.policies = verdict.policies().to_vec();
     if let Verdict::Deny { policies, reason } = verdict {
-        let among_their_own = !everyone
-            && objects.iter().all(|object| {
-                object
-                    .owner
-                    .is_none_or(|owner| owner == caller.tenant().owner)
-            });
+        let own = caller.tenant().owner;
+        let is_own = |object: &Object| object.kind == Kind::Image || object.owner == Some(own);
+        let among_their_own = !everyone && objects.iter().all(is_own);
         if rules.mode == PolicyMode::Enforce || !among_their_own {
             return Err(by_policy(policies, reason));
         }

@@ -51,7 +51,7 @@ pub(super) async fn connection(
         }
         let limit = broker.engine().timing.call;
         let call = tokio::time::timeout(limit, receive(&mut reader)).await;
-        let (call, input) = call.map_err(|_| Broken::BrokenOff)??;
+        let (call, input) = call.map_err(|_| Broken::Aborted)??;
         one(broker, call, input, &mut reader, &mut writer).await?;
     }
 }
@@ -90,7 +90,7 @@ async fn one(
     let Served { answer, content } = match input {
         Input::None => tokio::select! {
             served = serve(broker, call, Outgoing::Empty) => served,
-            () = reader.gone() => return Err(Broken::BrokenOff),
+            () = reader.gone() => return Err(Broken::Aborted),
         },
         // The engine answers these at once; the input waits until then.
         Input::Streams => serve(broker, call, Outgoing::Empty).await,
@@ -149,7 +149,7 @@ async fn one_way(content: Content, reader: &mut Reader, writer: &mut Writer) -> 
             loop {
                 let next = tokio::select! {
                     next = stream.next() => next,
-                    () = reader.gone() => return Err(Broken::BrokenOff),
+                    () = reader.gone() => return Err(Broken::Aborted),
                 };
                 match next {
                     Ok(None) => break,
@@ -160,7 +160,7 @@ async fn one_way(content: Content, reader: &mut Reader, writer: &mut Writer) -> 
                     Err(_) => {
                         writer.put(&Frame::Abort("the engine broke off".into()))?;
                         writer.flush().await?;
-                        return Err(Broken::BrokenOff);
+                        return Err(Broken::Aborted);
                     }
                 }
             }
@@ -204,7 +204,7 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
                     let _ = to.shutdown().await;
                     return Ok(());
                 }
-                Frame::Abort(_) => return Err(Broken::BrokenOff),
+                Frame::Abort(_) => return Err(Broken::Aborted),
                 Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
             }
         }
@@ -240,7 +240,7 @@ async fn feed(reader: &mut Reader, upload: Upload) -> Result<(), Broken> {
                 }
                 return Ok(());
             }
-            Frame::Abort(_) => return Err(Broken::BrokenOff),
+            Frame::Abort(_) => return Err(Broken::Aborted),
             Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
         }
     }
@@ -252,7 +252,7 @@ async fn discard(reader: &mut Reader) -> Result<(), Broken> {
         match reader.frame().await? {
             Frame::Data(_) => {}
             Frame::End => return Ok(()),
-            Frame::Abort(_) => return Err(Broken::BrokenOff),
+            Frame::Abort(_) => return Err(Broken::Aborted),
             Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
         }
     }
@@ -264,5 +264,5 @@ async fn within(
 ) -> Result<(), Broken> {
     tokio::time::timeout(limit, work)
         .await
-        .map_err(|_| Broken::BrokenOff)?
+        .map_err(|_| Broken::Aborted)?
 }

@@ -65,7 +65,7 @@ async fn a_container_is_made_started_listed_read_and_removed() {
             let (success, created) = outcome.unwrap();
             assert!(success, "{decision:?}");
             if decision.action == "container.create" {
-                assert_eq!(created, [id.clone()]);
+                assert_eq!(created, std::slice::from_ref(&id));
                 assert_eq!(decision.objects[0], "db");
             }
         }
