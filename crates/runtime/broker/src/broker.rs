@@ -8,12 +8,12 @@ use std::time::Duration;
 use cofferdam_action::floor::Floor;
 use cofferdam_audit::note::SigningKey;
 use cofferdam_audit::record::Event;
-use cofferdam_policy::{LoadError, PolicySet};
+use cofferdam_policy::LoadError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{BrokerConfig, ConfigError, PolicyMode};
 use crate::keys::{Issuers, KeysError};
-use crate::policies::Policies;
+use crate::policies::{InForce, Policies};
 use crate::record::Recorder;
 use crate::tenancy::{JournalError, Store, Tenancy};
 use crate::upstream::{Timing, Upstream};
@@ -46,7 +46,7 @@ struct Standing {
 pub(crate) struct Rules {
     pub(crate) issuers: Arc<Issuers>,
     pub(crate) floor: Arc<Floor>,
-    pub(crate) policies: PolicySet,
+    pub(crate) policies: InForce,
     pub(crate) mode: PolicyMode,
 }
 

@@ -69,6 +69,11 @@ impl Caller {
         self.token.scopes().contains(scope)
     }
 
+    /// The digest of the token in hex.
+    pub(crate) fn token_sha256(&self) -> &str {
+        &self.token_sha256
+    }
+
     /// For an audit record.
     pub(crate) fn who(&self) -> Who {
         Who {

@@ -1,9 +1,10 @@
 //! The policies, from a folder or as they are shipped, and read again when they change.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use cofferdam_policy::{LoadError, PolicySet};
+use cofferdam_policy::{Decision, LoadError, PolicySet, Request};
 
 use crate::watch::Stamp;
 
@@ -13,7 +14,68 @@ pub(crate) struct Policies {
     /// The folder; without one the shipped policies are in force.
     folder: Option<PathBuf>,
     seen: Mutex<Stamp>,
-    current: RwLock<PolicySet>,
+    current: RwLock<InForce>,
+}
+
+/// A set of policies, with what it has allowed in this second.
+///
+/// A decision follows from the request and the time in seconds alone, so the same question has the
+/// same answer until the second is over. Whoever polls a list asks the same question all the time.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    set: PolicySet,
+    allowed: Arc<Mutex<Allowed>>,
+}
+
+/// What was allowed in one second: the question, and the policies that permitted it.
+#[derive(Debug, Default)]
+struct Allowed {
+    second: u64,
+    by: HashMap<String, Vec<String>>,
+}
+
+/// Questions of one second whose answers are kept.
+const KEPT: usize = 1024;
+
+impl InForce {
+    fn new(set: PolicySet) -> Self {
+        Self {
+            set,
+            allowed: Arc::default(),
+        }
+    }
+
+    /// Decides a request. `question` is a text that is the same only for the same request but for
+    /// its time; without one the answer is not kept.
+    pub(crate) fn decide(&self, request: &Request<'_>, question: Option<String>) -> Decision {
+        let Some(question) = question else {
+            return self.set.decide(request);
+        };
+        if let Some(policies) = self.allowed(request.now).by.get(&question) {
+            return Decision::Allow {
+                policies: policies.clone(),
+            };
+        }
+        let decision = self.set.decide(request);
+        if let Decision::Allow { policies } = &decision {
+            let mut allowed = self.allowed(request.now);
+            if allowed.by.len() < KEPT {
+                allowed.by.insert(question, policies.clone());
+            }
+        }
+        decision
+    }
+
+    /// What was allowed in this very second.
+    fn allowed(&self, second: u64) -> std::sync::MutexGuard<'_, Allowed> {
+        // An entry is whole or not there, so a panic elsewhere is no reason to stop.
+        let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        if allowed.second != second {
+            allowed.second = second;
+            allowed.by.clear();
+        }
+        allowed
+    }
 }
 
 impl Policies {
@@ -27,12 +89,12 @@ impl Policies {
         Ok(Self {
             folder,
             seen: Mutex::new(seen),
-            current: RwLock::new(current),
+            current: RwLock::new(InForce::new(current)),
         })
     }
 
     /// The set in force.
-    pub(crate) fn current(&self) -> PolicySet {
+    pub(crate) fn current(&self) -> InForce {
         // Only ever replaced as a whole, so a panic elsewhere is no reason to stop.
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone()
@@ -40,7 +102,7 @@ impl Policies {
 
     /// What is in force, for people and for the audit log.
     pub(crate) fn describe(&self) -> String {
-        let set = self.current();
+        let InForce { set, .. } = self.current();
         let place = match &self.folder {
             Some(folder) => format!("`{}`", folder.display()),
             None => "the program, as shipped".to_owned(),
@@ -63,10 +125,10 @@ impl Policies {
         *seen = now;
         match PolicySet::load(folder) {
             Err(error) => Some(Err(error)),
-            Ok(set) if set.fingerprint() == self.current().fingerprint() => None,
+            Ok(set) if set.fingerprint() == self.current().set.fingerprint() => None,
             Ok(set) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-                *current = set;
+                *current = InForce::new(set);
                 drop(current);
                 Some(Ok(self.describe()))
             }
@@ -88,7 +150,7 @@ mod tests {
         };
         write("one", "");
         let policies = Policies::read(Some(dir.path().to_owned())).unwrap();
-        let ids = || policies.current().policies()[0].id.clone();
+        let ids = || policies.current().set.policies()[0].id.clone();
         assert!(policies.refresh().is_none());
 
         write("two", " when { principal.nonsense }");
@@ -98,7 +160,44 @@ mod tests {
 
         write("two", "");
         let said = policies.refresh().unwrap().unwrap();
-        assert!(said.contains(policies.current().fingerprint()), "{said}");
+        assert!(
+            said.contains(policies.current().set.fingerprint()),
+            "{said}"
+        );
         assert_eq!(ids(), "two");
+    }
+    #[test]
+    fn what_is_kept_of_a_second_is_what_the_policies_say_and_gone_with_it() {
+        let text = "@id(\"p\") permit (principal, action, resource) when { principal.subject == \"alice\" };";
+        let set = PolicySet::parse([cofferdam_policy::Source::new("a", text)]).unwrap();
+        let in_force = InForce::new(set);
+        let decide = |subject: &str, now: u64, question: Option<&str>| {
+            let request = Request {
+                principal: cofferdam_policy::Principal {
+                    owner: "o",
+                    issuer: "i",
+                    subject,
+                    client: None,
+                    scopes: Vec::new(),
+                    roles: Vec::new(),
+                    groups: Vec::new(),
+                },
+                action: &cofferdam_action::action::Action::Ping,
+                resources: &[],
+                now,
+            };
+            let question = question.map(str::to_owned);
+            in_force.decide(&request, question).is_allowed()
+        };
+        assert!(decide("alice", 5, Some("alice pings")));
+        // The question tells; who asks it wrongly gets the wrong answer, within the second.
+        assert!(decide("bob", 5, Some("alice pings")));
+        assert!(!decide("bob", 5, Some("bob pings")));
+        assert!(!decide("bob", 5, None));
+        assert!(!decide("bob", 6, Some("alice pings")));
+        assert!(
+            !decide("bob", 5, Some("alice pings")),
+            "nor after the clock went back"
+        );
     }
 }

@@ -115,7 +115,7 @@ impl Pool {
             head_within,
         } = call;
         let reads = matches!(method, Method::GET | Method::HEAD) && body.is_empty();
-        if reads && let Some(mut connection) = self.shared.take().await {
+        if reads && let Some(mut connection) = self.shared.take() {
             let request = request(method.clone(), target, Outgoing::Empty)?;
             match within(head_within, connection.exchange(request)).await? {
                 Ok(answer) => return Ok(self.answer(answer, connection).await),
@@ -177,11 +177,12 @@ impl Shared {
         Ok(Connection::new(stream).await?)
     }
 
-    /// The connection that was used last, if it still lives.
-    async fn take(&self) -> Option<Connection> {
+    /// The connection that was used last. Whether the engine has closed it meanwhile shows when it
+    /// is used.
+    fn take(&self) -> Option<Connection> {
         loop {
-            let mut connection = self.idle().pop()?;
-            if connection.idle_for() < IDLE && connection.is_alive().await {
+            let connection = self.idle().pop()?;
+            if connection.idle_for() < IDLE && connection.is_free() {
                 return Some(connection);
             }
         }

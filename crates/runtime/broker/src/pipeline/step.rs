@@ -216,12 +216,30 @@ pub(super) fn policy(
         objects,
     } = floored;
     let everyone = tenant.sees_all && shows_everyone(approved.action().kind());
-    let verdict = rules.policies.decide(&Request {
+    let request = Request {
         principal: caller.principal(),
         action: approved.action(),
         resources: &resources(everyone, approved.action(), &objects),
         now: now(),
+    };
+    // What a read is resolved to follows from what was asked for and from its objects, and who asks
+    // from the token. A change is decided each time.
+    let question = (!approved.action().kind().changes()).then(|| {
+        let mut question = format!(
+            "{}{}{everyone}",
+            caller.token_sha256(),
+            decision.action_sha256
+        );
+        for object in &objects {
+            let owner = object.owner.as_ref().map_or("", |owner| owner.as_str());
+            for part in [object.kind.as_str(), owner, object.recorded(), &object.name] {
+                question.push('\n');
+                question.push_str(part);
+            }
+        }
+        question
     });
+    let verdict = rules.policies.decide(&request, question);
     decision.policies = verdict.policies().to_vec();
     if let Verdict::Deny { policies, reason } = verdict {
         let own = caller.tenant().owner;
@@ -280,12 +298,15 @@ fn sight(rules: &Rules, caller: &Caller, action: &Action) -> Tenant {
     let permitted = shows_everyone(action.kind())
         && rules
             .policies
-            .decide(&Request {
-                principal: caller.principal(),
-                action,
-                resources: &[Resource::everyone()],
-                now: now(),
-            })
+            .decide(
+                &Request {
+                    principal: caller.principal(),
+                    action,
+                    resources: &[Resource::everyone()],
+                    now: now(),
+                },
+                None,
+            )
             .is_allowed();
     match permitted {
         true => caller.tenant().clone(),

@@ -141,7 +141,7 @@ impl AnswerBody {
                 shared,
             };
         }
-        if connection.is_alive().await {
+        if connection.settle().await {
             shared.keep(connection);
         }
         Self {

@@ -61,8 +61,8 @@ impl Connection {
         !self.ended && self.sender.is_ready()
     }
 
-    /// Whether the engine has not closed it meanwhile.
-    pub(super) async fn is_alive(&mut self) -> bool {
+    /// Lets it notice that an answer without a body has ended; whether it is free now.
+    pub(super) async fn settle(&mut self) -> bool {
         poll_fn(|context| {
             self.drive(context);
             Poll::Ready(())

@@ -40,6 +40,9 @@ pub struct Component {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// More of it: the command line takes the engine's API version from here.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }
 
 /// The answer to `GET /info`, as far as it bears on safety, and what a person expects to see.
@@ -61,6 +64,8 @@ pub struct Info {
     pub images: i64,
     /// The storage driver.
     pub driver: String,
+    /// The directory on the host in which everything lies.
+    pub docker_root_dir: String,
     /// Plug-ins by kind.
     #[serde(deserialize_with = "null_is_zero")]
     pub plugins: Plugins,
