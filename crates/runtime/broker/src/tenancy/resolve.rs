@@ -28,41 +28,18 @@ impl<E: Engine> Tenancy<E> {
     /// anonymous volume of one of the caller's containers, and for what only those see who see all.
     ///
     /// # Errors
-    /// 404 in the engine's own words for an object that is not the caller's; 403 for a name that
-    /// cannot be given; 503 where the engine had to be asked and did not answer.
+    /// 404 in the engine's own words for an object that is not the caller's (409 for one that a
+    /// create refers to, since clients pull the image at a 404); 403 for a name that cannot be
+    /// given; 503 where the engine had to be asked and did not answer.
     pub async fn resolve(
         &self,
         action: &mut Action,
         tenant: &Tenant,
     ) -> Result<Vec<Object>, Refused> {
-        let mut objects = Vec::new();
-        let makes_volumes = matches!(action, Action::ContainerCreate(_));
-        let removes_image = matches!(action, Action::ImageRemove { .. });
-        for reference in action.references_mut() {
-            match reference {
-                ReferenceMut::Container(container) => {
-                    let object = self
-                        .object(Kind::Container, container.as_str(), tenant)
-                        .await?;
-                    *container = checked(ContainerRef::parse(object.recorded()))?;
-                    objects.push(object);
-                }
-                ReferenceMut::Network(network) => {
-                    let object = self.object(Kind::Network, network.as_str(), tenant).await?;
-                    *network = checked(NetworkRef::parse(object.recorded()))?;
-                    objects.push(object);
-                }
-                ReferenceMut::Volume(volume) => {
-                    let object = self.volume(volume, makes_volumes, tenant).await?;
-                    objects.push(object);
-                }
-                ReferenceMut::Exec(exec) => objects.extend(self.exec(exec, tenant)?),
-                ReferenceMut::Image(image) => {
-                    self.image(image, removes_image, tenant).await?;
-                    objects.push(image_object(&image.to_string()));
-                }
-            }
+        if let Action::ContainerCreate(create) = action {
+            join_by_endpoint(create);
         }
+        let mut objects = self.references(action, tenant).await?;
         match action {
             Action::ContainerCreate(create) => {
                 objects.insert(0, self.name_container(create, tenant)?);
@@ -99,12 +76,68 @@ impl<E: Engine> Tenancy<E> {
                 self.nobody_elses(image, tenant)?;
                 objects.push(image_object(&image.to_string()));
             }
+            Action::ImageInspect {
+                image: ImageSelector::Name(image),
+            } => {
+                // Clients look for an object of any kind by one name, and go on at a 404 alone.
+                let known = self.images.known();
+                if !known.has(image) || !self.sight(tenant).sees_image_ref(image) {
+                    return Err(missing(Kind::Image, &image.to_string()));
+                }
+            }
             Action::ImageTag { target, .. } => {
                 // Whether the name is free is for the floor to say, by a list that is new.
                 self.known_images(|_| false).await?;
                 objects.push(image_object(&target.to_string()));
             }
             _ => {}
+        }
+        Ok(objects)
+    }
+
+    /// Puts ids and names of the engine in the place of every reference, and says what they are, in
+    /// the order of the references.
+    async fn references(
+        &self,
+        action: &mut Action,
+        tenant: &Tenant,
+    ) -> Result<Vec<Object>, Refused> {
+        let creates = matches!(action, Action::ContainerCreate(_));
+        let removes = matches!(action, Action::ImageRemove { .. });
+        // Clients take a 404 to a create for a missing image, and pull it.
+        let in_create = |refused: Refused| match creates && refused.status == 404 {
+            true => Refused {
+                status: 409,
+                ..refused
+            },
+            false => refused,
+        };
+        let mut objects = Vec::new();
+        for reference in action.references_mut() {
+            match reference {
+                ReferenceMut::Container(container) => {
+                    let object = self
+                        .object(Kind::Container, container.as_str(), tenant)
+                        .await;
+                    let object = object.map_err(in_create)?;
+                    *container = checked(ContainerRef::parse(object.recorded()))?;
+                    objects.push(object);
+                }
+                ReferenceMut::Network(network) => {
+                    let object = self.object(Kind::Network, network.as_str(), tenant).await;
+                    let object = object.map_err(in_create)?;
+                    *network = checked(NetworkRef::parse(object.recorded()))?;
+                    objects.push(object);
+                }
+                ReferenceMut::Volume(volume) => {
+                    objects.push(self.volume(volume, creates, tenant).await?);
+                }
+                ReferenceMut::Exec(exec) => objects.push(self.exec(exec, tenant)?),
+                ReferenceMut::Image(image) => {
+                    self.image(image, removes, tenant).await?;
+                    objects.push(image_object(&image.to_string()));
+                }
+            }
         }
         Ok(objects)
     }
@@ -216,20 +249,16 @@ impl<E: Engine> Tenancy<E> {
     }
 
     /// An exec is its principal's, whoever else sees the container.
-    fn exec(&self, exec: &ExecId, tenant: &Tenant) -> Result<[Object; 2], Refused> {
+    fn exec(&self, exec: &ExecId, tenant: &Tenant) -> Result<Object, Refused> {
         let container = self.store.exec(exec.as_str(), &tenant.principal);
         let container = container.filter(|it| tenant.sees_all || it.owner == tenant.owner);
         let container = container.ok_or_else(|| missing(Kind::Exec, exec.as_str()))?;
-        let object = Object {
+        Ok(Object {
             kind: Kind::Exec,
             id: Some(exec.to_string()),
             name: exec.to_string(),
             owner: Some(container.owner),
-        };
-        Ok([
-            object,
-            known(Kind::Container, &container, &self.sight(tenant)),
-        ])
+        })
     }
 
     /// Gives a container its name in the engine.
@@ -335,28 +364,32 @@ impl<E: Engine> Tenancy<E> {
     }
 }
 
+/// Has a new container join its network by an endpoint, which can have aliases. It comes before
+/// references are resolved, so that what is resolved is what the action refers to afterwards.
+fn join_by_endpoint(create: &mut ContainerCreate) {
+    let network = &mut create.network;
+    match (&network.mode, &network.endpoint) {
+        (NetworkMode::Network(joined), None) => {
+            network.endpoint = Some(Endpoint {
+                network: joined.clone(),
+                aliases: Vec::new(),
+            });
+        }
+        // The engine takes an id for the network's name only where it is that of the mode.
+        (NetworkMode::Default, Some(endpoint)) => {
+            network.mode = NetworkMode::Network(endpoint.network.clone());
+        }
+        _ => {}
+    }
+}
+
 /// The name of a container is an alias of it in every network of the tenant's, since the engine
 /// would answer to the engine's name alone.
 fn alias_of_create(create: &mut ContainerCreate) {
     let name = create.name.as_ref().map(|name| name.as_str());
     let name = name.and_then(names::split).map(|(_, name)| name.to_owned());
-    let network = &mut create.network;
-    if let NetworkMode::Network(joined) = &network.mode
-        && network.endpoint.is_none()
-    {
-        network.endpoint = Some(Endpoint {
-            network: joined.clone(),
-            aliases: Vec::new(),
-        });
-    }
-    if let Some(endpoint) = &mut network.endpoint {
-        if let Some(name) = name {
-            alias(endpoint, &name);
-        }
-        // The engine takes an id for the network's name only where it is that of the mode.
-        if network.mode == NetworkMode::Default {
-            network.mode = NetworkMode::Network(endpoint.network.clone());
-        }
+    if let (Some(endpoint), Some(name)) = (&mut create.network.endpoint, name) {
+        alias(endpoint, &name);
     }
 }
 

@@ -118,7 +118,16 @@ impl<E: Engine> Tenancy<E> {
                 }
                 Reference::Image(ImageSelector::Id(_)) | Reference::Exec(_) => continue,
             };
-            if message.contains(id) {
+            // A file that is not in a container is answered with the container's id, too.
+            let absent = match kind {
+                Kind::Container => format!("no such container: {id}"),
+                Kind::Network => format!("network {id} not found"),
+                _ => format!("{id}: no such volume"),
+            };
+            if message
+                .to_ascii_lowercase()
+                .contains(&absent.to_ascii_lowercase())
+            {
                 settled.note(self.store.gone(kind, id));
             }
         }

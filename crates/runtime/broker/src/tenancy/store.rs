@@ -21,6 +21,9 @@ use super::owner::{Kind, Owner};
 use journal::{Change, Journal};
 use memory::Memory;
 
+/// Changes that a journal may have beyond three times what is there, before it is written anew.
+const GARBAGE: usize = 1 << 16;
+
 /// Whose what is. Cloning is cheap, and every clone is the same store.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Shared>);
@@ -84,24 +87,6 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.memory().counts()
-    }
-
-    /// Writes the journal anew when most of it is of objects that are gone. It blocks for as long
-    /// as a file of the objects that are there takes to write and flush; some hundred milliseconds
-    /// for a hundred thousand.
-    ///
-    /// # Errors
-    /// Where the file cannot be written; then the old one stays in use.
-    pub fn compact(&self) -> Result<(), JournalError> {
-        // Whoever changes something waits for the journal; whoever looks something up does not.
-        let mut journal = self.journal();
-        let memory = self.memory();
-        if journal.changes() <= 2 * memory.counts().total() + 1024 {
-            return Ok(());
-        }
-        let snapshot = memory.snapshot();
-        drop(memory);
-        journal.replace(&snapshot)
     }
 
     /// Whose an object is; nothing where the store does not know it. A volume's id is its name in
@@ -244,7 +229,16 @@ impl Store {
             return Ok(());
         }
         drop(memory);
-        journal.append(change)
+        journal.append(change)?;
+        // Whoever changes something waits for this; whoever looks something up does not, or only
+        // for as long as it takes to copy what there is.
+        let memory = self.memory();
+        if journal.changes() > 3 * memory.counts().total() + GARBAGE {
+            let snapshot = memory.snapshot();
+            drop(memory);
+            journal.replace(&snapshot)?;
+        }
+        Ok(())
     }
 
     // A panic while one of them was held has left whole entries behind, since each change is one

@@ -1,5 +1,6 @@
 //! Names, references and filters as tenants write them.
 
+use cofferdam_action::action::Reference;
 use cofferdam_broker::tenancy::Kind;
 use serde_json::{Value, json};
 
@@ -191,11 +192,8 @@ async fn what_is_joined_is_ones_own() {
         for (name, value) in change.as_object().unwrap() {
             request["ContainerCreate"][name] = value.clone();
         }
-        assert_eq!(
-            world.ask(&bob, request.clone()).await.status,
-            404,
-            "{request}"
-        );
+        let refused = world.ask(&bob, request.clone()).await;
+        assert_eq!(refused.status, 409, "{request}");
         assert_eq!(world.ask(&alice, request).await.status, 201);
         world
             .ask(
@@ -325,7 +323,7 @@ async fn who_sees_all_names_others_as_the_engine_does() {
         .unwrap()["Id"]
         .clone();
     let joins = json!({ "ContainerCreate": { "name": "xx", "image": "app", "network": { "mode": { "network": host } } } });
-    assert_eq!(world.ask(&operator, joins).await.status, 404);
+    assert_eq!(world.ask(&operator, joins).await.status, 409);
 }
 
 #[tokio::test]
@@ -372,4 +370,42 @@ async fn images_are_found_by_id_among_those_that_are_seen() {
     let removed = world.ask(&alice, remove).await;
     assert_eq!(removed.json(), json!([{ "Untagged": "mine/app:dev" }]));
     assert_eq!(world.ask(&bob, tag("mine/app:dev")).await.status, 201);
+}
+
+/// Policies look at the objects by the references, one by one.
+#[tokio::test]
+async fn objects_are_in_the_order_of_the_references() {
+    let mut world = World::new();
+    let alice = tenant("alice");
+    world
+        .ask(&alice, json!({ "NetworkCreate": { "name": "net" } }))
+        .await;
+    world.ask(&alice, create("db")).await;
+    for change in [
+        json!({}),
+        json!({ "mode": { "network": "net" } }),
+        json!({ "endpoint": { "network": "net" } }),
+        json!({ "mode": { "network": "net" }, "endpoint": { "network": "net" } }),
+        json!({ "mode": { "container": "db" } }),
+    ] {
+        let mut create = crate::world::action(json!({ "ContainerCreate": {
+            "name": "web", "image": "app", "network": change, "security": { "pid_of": "db" },
+            "storage": { "binds": [{ "source": { "volume": "data" }, "target": "/d" }] },
+        } }));
+        let objects = world.tenancy.resolve(&mut create, &alice).await.unwrap();
+        let kinds: Vec<_> = objects.iter().map(|object| object.kind.as_str()).collect();
+        let references = create.references();
+        let of_references = references.iter().map(|reference| match reference {
+            Reference::Container(_) => "container",
+            Reference::Network(_) => "network",
+            Reference::Volume(_) => "volume",
+            Reference::Exec(_) => "exec",
+            Reference::Image(_) => "image",
+        });
+        let expected: Vec<_> = std::iter::once("container")
+            .chain(of_references)
+            .chain(["image"])
+            .collect();
+        assert_eq!(kinds, expected, "{change}");
+    }
 }
