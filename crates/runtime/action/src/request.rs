@@ -239,10 +239,13 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
             "application/json; charset=utf-8",
             "application/json;charset=utf-8",
         ];
+        // What the archive is its first bytes say. The last is what the docker command line names
+        // every body that is no JSON.
         let tar = [
             "application/x-tar",
             "application/tar",
             "application/octet-stream",
+            "text/plain",
         ];
         let fits = match body {
             BodyKind::None | BodyKind::Hijack => true,
@@ -370,6 +373,8 @@ mod tests {
             rule(&headers, BodyKind::Archive)
         };
         assert_eq!(archive(b"Chunked", &[]), None);
+        let plain: (&str, &[u8]) = ("Content-Type", b"text/plain");
+        assert_eq!(rule(&[plain], BodyKind::Archive), None);
         assert_eq!(archive(b"gzip, chunked", &[]), Some(Rule::Transfer));
         let length: (&str, &[u8]) = ("Content-Length", b"5");
         assert_eq!(archive(b"chunked", &[length]), Some(Rule::Transfer));
