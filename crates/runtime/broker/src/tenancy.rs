@@ -2,7 +2,7 @@
 //!
 //! A request passes here four times. [`Tenancy::resolve`] puts full ids and the engine's names in
 //! the place of what the caller wrote, and knows no object but the caller's own. After the floor
-//! has judged, [`mark`] leaves the broker's mark on what is made. [`Tenancy::begin`] says how the
+//! has judged, [`mark()`] leaves the broker's mark on what is made. [`Tenancy::begin`] says how the
 //! engine's answer is to be shown, and [`Tenancy::settle`] takes note of what became of the objects.
 //! Ownership is decided by the [`Store`] alone; a label is never asked.
 

@@ -1,11 +1,6 @@
 //! What the broker pulls in, held to a list: it is root's equal, so a new dependency is a decision
 //! and not an accident.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop at the first surprise, its helpers too"
-)]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
