@@ -95,10 +95,6 @@ fn every_known_attack_is_judged_as_stated() {
         );
     }
     for case in attacks["cases"].as_array().unwrap() {
-        // The line end of the input is no part of the token.
-        if case["id"] == "st-trail-nl" {
-            continue;
-        }
         let alg = case["alg"].as_str().unwrap();
         let jwks = format!("{alg}.json");
         let args = [
@@ -115,7 +111,9 @@ fn every_known_attack_is_judged_as_stated() {
             "--audience",
             attacks["aud"].as_str().unwrap(),
         ];
-        let output = feed(&cofferdam, &args, case["token"].as_str().unwrap());
+        // As a shell writes it: one line end is no part of the token, and any more is.
+        let line = format!("{}\n", case["token"].as_str().unwrap());
+        let output = feed(&cofferdam, &args, &line);
         let expected = if case["want"] == "accept" { 0 } else { 1 };
         let said = text(&output.stderr);
         assert_eq!(

@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long the tokens live: a working day, since each start mints new ones.
 const TOKENS_LIVE: u64 = 12 * 60 * 60;
-/// The issuer's name. It is no place: its keys come from a file.
-pub(super) const ISSUER: &str = "https://issuer.cofferdam-dev.invalid";
+/// Where the issuers' names begin. They are no places: the keys come from files.
+const ISSUERS: &str = "https://cofferdam-dev.invalid";
 /// For whom its tokens are.
 pub(super) const AUDIENCE: &str = "cofferdam-dev";
 /// The longest path that a socket can have (unix(7)), without its closing zero.
@@ -62,6 +62,8 @@ const IDENTITIES: [Identity; 4] = [
 /// somebody wrote into the configurations too; tokens are minted anew.
 pub(super) struct Files {
     dir: PathBuf,
+    /// The issuer's name.
+    issuer: String,
     /// Held as long as this program serves from the directory.
     _lock: File,
 }
@@ -73,13 +75,18 @@ impl Files {
             .map_err(|error| Failure::new(format!("`--dir`: {error}")))?;
         check(&dir)?;
         let lock = lock(&dir)?;
-        let files = Self { dir, _lock: lock };
+        let mut files = Self {
+            dir,
+            issuer: String::new(),
+            _lock: lock,
+        };
         for folder in ["keys", "tokens", "docker", "policy", "run", "state", "host"] {
             make_folder(&files.path(folder))?;
         }
         files.make(".gitignore", || Ok("*\n".to_owned()))?;
         files.forget();
-        let issuer = files.issuer()?;
+        let issuer = files.make_issuer()?;
+        issuer.url().clone_into(&mut files.issuer);
         files.make("keys/dev.json", || Ok(issuer.jwks().to_string()))?;
         files.make("audit.key", || {
             let key = AuditKey::generate("cofferdam-dev").map_err(Failure::new)?;
@@ -104,6 +111,11 @@ impl Files {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The issuer's name.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     pub(super) fn broker_config(&self) -> PathBuf {
@@ -168,7 +180,7 @@ impl Files {
         }
     }
 
-    fn issuer(&self) -> Result<Issuer, Failure> {
+    fn make_issuer(&self) -> Result<Issuer, Failure> {
         let failed = |error| Failure::new(format!("the issuer's key: {error}"));
         self.make("issuer.pem", || {
             let key = SigningKey::generate(Algorithm::Es256).map_err(failed)?;
@@ -176,7 +188,10 @@ impl Files {
         })?;
         let pem = input::key(&self.path("issuer.pem"))?;
         let key = SigningKey::from_pem(pem.reveal()).map_err(failed)?;
-        Ok(Issuer::new(ISSUER, key))
+        // Another directory has another issuer, so that its `alice` is somebody else to an engine
+        // that both share.
+        let name = format!("{ISSUERS}/{}", key.kid());
+        Ok(Issuer::new(name, key))
     }
 
     /// Mints somebody's token, and puts it where `docker` finds it.
@@ -221,7 +236,7 @@ impl Files {
         };
         let issuer = format!(
             "[[issuer]]\nissuer = {}\naudience = {}\nkeys = {}\n",
-            quoted(ISSUER),
+            quoted(&self.issuer),
             quoted(AUDIENCE),
             quoted_path(&self.path("keys/dev.json"))?,
         );

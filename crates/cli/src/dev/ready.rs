@@ -1,6 +1,6 @@
 //! Whether everything answers, and what is told then.
 
-use super::files::{AUDIENCE, Files, ISSUER};
+use super::files::{AUDIENCE, Files};
 use super::{Engine, Options};
 use crate::connect::Upstream;
 use crate::input::{self, Failure};
@@ -78,7 +78,7 @@ impl<'a> Ready<'a> {
             "docker_config": files.docker_config("alice"),
             "docker_configs": each(&|name| files.docker_config(name)),
             "ca": self.options.tls.then(|| files.path("tls/ca.pem")),
-            "issuer": { "issuer": ISSUER, "audience": AUDIENCE, "key": files.path("issuer.pem") },
+            "issuer": { "issuer": files.issuer(), "audience": AUDIENCE, "key": files.path("issuer.pem") },
             "broker": { "config": files.broker_config(), "socket": files.path("run/broker.sock") },
             "gate": { "config": files.gate_config() },
         })

@@ -86,6 +86,11 @@ const fn refused(line: &'static str, sentence: &'static str) -> Case {
     }
 }
 
+const NOT_ALLOWED: &str = "is not among the allowed images";
+const ASKED_FIRST: &str =
+    "an image that is not allowed is refused before the engine is asked for it";
+const OWN: &str = "the label stands for what is the caller's own; no object has it";
+
 pub const CASES: &[Case] = &[
     // The engine.
     same("version --format {{.Server.Version}}|{{.Server.APIVersion}}|{{.Client.APIVersion}}"),
@@ -94,7 +99,7 @@ pub const CASES: &[Case] = &[
     same("run --rm allowed/app:1 echo hello"),
     ends(7, "run --rm allowed/app:1 sh -c exit|7"),
     ends(127, "run --rm allowed/app:1 no-such-program"),
-    ends(125, "run --rm no.such/image:1 true"),
+    differs("run --rm no.such/image:1 true", NOT_ALLOWED, ASKED_FIRST),
     reads("run --rm -i allowed/app:1 cat", Pipe("one\ntwo\n"), 0),
     reads(
         "run --rm -i allowed/app:1 sh -c cat;exit|9",
@@ -131,7 +136,8 @@ pub const CASES: &[Case] = &[
         "no-new-privileges",
         "the gate adds hardened defaults",
     ),
-    ends(1, "inspect @none"),
+    ends(1, "container inspect @none"),
+    differs("inspect @none", NOT_ALLOWED, ASKED_FIRST),
     same("top @web -o pid,args"),
     same("stats --no-stream --format {{.Name}} @web"),
     same("port @web"),
@@ -216,7 +222,7 @@ pub const CASES: &[Case] = &[
     same("image ls --format {{.Repository}}:{{.Tag}} allowed/app"),
     same("image inspect -f {{.Os}}|{{.Architecture}}|{{.Config.Cmd}} allowed/app:1"),
     same("history --format {{.Comment}} allowed/app:1"),
-    ends(1, "image inspect no.such/image:1"),
+    differs("image inspect no.such/image:1", NOT_ALLOWED, ASKED_FIRST),
     same("tag allowed/app:1 @img:2"),
     same("run --rm @img:2 echo tagged"),
     same("rmi @img:2"),
@@ -227,11 +233,26 @@ pub const CASES: &[Case] = &[
         "the gate counts what is the caller's own",
     ),
     same("create --name @old --label suite=@ allowed/app:1 true"),
-    same("container prune -f --filter label=suite=@"),
+    refused("container prune -f", "com.cofferdam.owner=me"),
+    differs(
+        "container prune -f --filter label=com.cofferdam.owner=me --filter label=suite=@",
+        "Deleted Containers",
+        OWN,
+    ),
     same("volume create --label suite=@ @left"),
-    same("volume prune -f --filter label=suite=@"),
+    refused("volume prune -f", "com.cofferdam.owner=me"),
+    differs(
+        "volume prune -f --filter label=com.cofferdam.owner=me --filter label=suite=@",
+        "Deleted Volumes",
+        OWN,
+    ),
     same("network create --label suite=@ @unused"),
-    same("network prune -f --filter label=suite=@"),
+    refused("network prune -f", "com.cofferdam.owner=me"),
+    differs(
+        "network prune -f --filter label=com.cofferdam.owner=me --filter label=suite=@",
+        "Deleted Networks",
+        OWN,
+    ),
     // What the floor refuses.
     refused("run --rm -v /:/host allowed/app:1 true", "HostConfig.Binds"),
     refused(

@@ -1,11 +1,11 @@
 //! A client: the `docker` command line with an engine to speak to.
 
 use crate::cases::{Case, Input};
-use crate::gate::Gate;
+use crate::dev::Dev;
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The first letters of every name that a run uses, since an engine may be shared.
 const MARK: &str = "cft";
@@ -55,7 +55,7 @@ impl Client {
         }
     }
 
-    pub fn through(gate: &Gate, name: &str) -> Self {
+    pub fn through(gate: &Dev, name: &str) -> Self {
         Self {
             host: gate.docker_url().to_owned(),
             config: gate.docker_config(name),
@@ -83,7 +83,10 @@ impl Client {
                 command
             }
         };
-        let (code, text) = self.end(&mut command, case.input.text());
+        let (code, text) = match case.input {
+            Input::Terminal(typed) => self.type_into(&mut command, typed),
+            _ => self.end(&mut command, case.input.text()),
+        };
         Ended {
             code,
             text: self.plain(&text),
@@ -92,7 +95,36 @@ impl Client {
 
     /// Runs a command with this client's environment and some input.
     pub fn end(&self, command: &mut Command, input: &str) -> (i32, String) {
-        let mut child = command
+        let mut child = self.spawn(command);
+        // A command that takes no input may have ended.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        ended(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command on a terminal, and types once there is a prompt, as a person would. The
+    /// terminal stays until the command ends.
+    fn type_into(&self, command: &mut Command, typed: &str) -> (i32, String) {
+        let mut child = self.spawn(command);
+        let mut keyboard = child.stdin.take().unwrap();
+        let mut screen = child.stdout.take().unwrap();
+        let mut shown = Vec::new();
+        let mut piece = [0; 1024];
+        let mut is_typed = typed.is_empty();
+        while let Ok(length @ 1..) = screen.read(&mut piece) {
+            shown.extend_from_slice(&piece[..length]);
+            if !is_typed && shown.windows(2).any(|end| end == b"# ") {
+                is_typed = true;
+                // It may have ended after its prompt.
+                let _ = keyboard.write_all(typed.as_bytes());
+            }
+        }
+        let mut output = child.wait_with_output().unwrap();
+        output.stdout = shown;
+        ended(output)
+    }
+
+    fn spawn(&self, command: &mut Command) -> Child {
+        command
             .current_dir(self.folder.path())
             .env("DOCKER_HOST", &self.host)
             .env("DOCKER_CONFIG", &self.config)
@@ -104,13 +136,7 @@ impl Client {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        // A command that takes no input may have ended.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
-        (output.status.code().unwrap_or(-1), text)
+            .unwrap()
     }
 
     pub fn folder(&self) -> &Path {
@@ -171,6 +197,12 @@ impl Drop for Client {
             }
         }
     }
+}
+
+fn ended(output: Output) -> (i32, String) {
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
+    (output.status.code().unwrap_or(-1), text)
 }
 
 /// With the files that the cases copy.

@@ -1,7 +1,7 @@
 //! docker-compose 1.29, as Debian has it, with two services.
 
 use crate::client::Client;
-use crate::{engine, gate};
+use crate::{dev, engine};
 use std::process::{Command, Stdio};
 
 const FILE: &str = "\
@@ -34,7 +34,7 @@ fn docker_compose_brings_up_shows_and_takes_down() {
     let Some(socket) = engine::real(test) else {
         return;
     };
-    let gate = gate::Gate::start(Some(&socket));
+    let gate = dev::Dev::with_engine(&socket);
     let clients = [Client::straight(&socket), Client::through(&gate, "alice")];
     let seen = clients.each_ref().map(|client| {
         std::fs::write(client.folder().join("docker-compose.yml"), FILE).unwrap();

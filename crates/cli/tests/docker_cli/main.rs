@@ -11,10 +11,10 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../common/dev.rs"]
+mod dev;
 #[path = "../common/engine.rs"]
 mod engine;
-#[path = "../common/gate.rs"]
-mod gate;
 
 mod cases;
 mod client;
@@ -33,7 +33,7 @@ fn every_command_does_through_the_gate_what_it_does_straight_but_for_what_is_lis
     let Some(socket) = engine::real(test) else {
         return;
     };
-    let gate = gate::Gate::start(Some(&socket));
+    let gate = dev::Dev::with_engine(&socket);
     let straight = Client::straight(&socket);
     let through = Client::through(&gate, "alice");
     let with_exec = Client::through(&gate, "alice-exec");

@@ -16,6 +16,9 @@ use crate::support::{requests, runner, runner_with_exec};
 enum Stop {
     /// The broker's ownership: the action refers to this object, which is another's.
     Owner(String),
+    /// The broker's names: the action refers to this object, which another has by the same name, and
+    /// what it gets is the caller's own.
+    Own(String),
     /// The broker's filter: the answer shows the caller's own objects only.
     Filter(ActionKind),
     /// A rule of the dialect or the floor.
@@ -45,7 +48,7 @@ fn every_escape_is_refused_by_the_rule_that_is_meant_for_it() {
                     request.id
                 );
             }
-            (Stop::Owner(name), Ok(approved)) => {
+            (Stop::Owner(name) | Stop::Own(name), Ok(approved)) => {
                 let named =
                     approved
                         .action()
