@@ -11,6 +11,7 @@ use cofferdam_action::docker;
 use cofferdam_action::refusal::quote;
 use cofferdam_action::request::{BodyKind, Head};
 use cofferdam_action::wire::{Ask, Call, RawToken};
+use cofferdam_token::Verified;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -57,7 +58,7 @@ pub(super) async fn serve(
     let mut response = match judge(&connection, &live, request, &raw, &mut told).await {
         Ok(response) => response,
         Err(refused) => {
-            told.log(&connection, &refused);
+            told.log(&connection, &raw, &refused);
             let metadata = live.resource_metadata.as_deref();
             let body = |bytes| Answer::whole(bytes, connection.head.clone(), None);
             answer::refused(&refused, told.request.as_deref(), metadata, body)
@@ -75,19 +76,17 @@ pub(super) async fn serve(
 struct Told {
     /// The id that the broker gave it.
     request: Option<String>,
-    /// Method and path.
-    route: String,
-    /// The issuer of a token that is valid.
-    issuer: Option<String>,
+    /// Whose it is, where that is known.
+    caller: Option<Verified>,
 }
 
 impl Told {
     /// One line, with nothing of the token and nothing personal.
-    fn log(&self, connection: &Connection, refused: &Refused) {
+    fn log(&self, connection: &Connection, raw: &[u8], refused: &Refused) {
         tracing::info!(
             peer = %connection.peer.ip(),
-            route = self.route,
-            issuer = self.issuer,
+            route = route(raw),
+            issuer = self.caller.as_ref().map(Verified::issuer),
             request = self.request,
             status = refused.status(),
             reason = refused.id(),
@@ -104,8 +103,7 @@ async fn judge(
     told: &mut Told,
 ) -> Result<Response<Answer>, Refused> {
     let (method, target, headers) = read_head(&request, raw).map_err(Refused::Http)?;
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    told.route = route(method, path);
+    let query = target.split_once('?').map_or("", |(_, query)| query);
 
     // Who is it?
     let gate = &connection.gate;
@@ -122,7 +120,7 @@ async fn judge(
         .authenticator
         .authenticate(&presented, &gate.throttle, now);
     let (caller, token) = authenticated.await?;
-    told.issuer = Some(caller.issuer().to_owned());
+    told.caller = Some(caller.clone());
     let ask = |ask| Call {
         token: RawToken::new(token),
         certificate: connection
@@ -163,7 +161,7 @@ async fn judge(
         Ok(read) => read,
         Err(Refused::Rule(refusal)) => {
             let report = ask(Ask::Refused {
-                route: told.route.clone(),
+                route: route(raw),
                 refusal: refusal.clone(),
             });
             match gate.broker.report(&report).await {
@@ -268,9 +266,14 @@ fn read_head<'r>(request: &Request<Incoming>, raw: &'r Bytes) -> Result<Read<'r>
 }
 
 /// Method and path for the logs, cut to 256 bytes and freed of what could steer a terminal.
-fn route(method: &str, path: &str) -> String {
+fn route(raw: &[u8]) -> String {
     const MOST: usize = 256;
-    let quoted = quote(&format!("{method} {path}"));
+    let mut words = raw.splitn(3, |byte| *byte == b' ');
+    let (method, target) = (words.next(), words.next());
+    let path = target.and_then(|target| target.split(|byte| *byte == b'?').next());
+    let text =
+        |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+    let quoted = quote(&format!("{} {}", text(method), text(path)));
     let mut route = quoted.trim_matches('`').to_owned();
     while route.len() > MOST {
         route.pop();
