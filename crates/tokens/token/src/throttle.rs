@@ -56,7 +56,11 @@ impl Throttle {
         exhausted
     }
 
-    /// In how many seconds a failure is allowed again: what `Retry-After` says.
+    /// In how many seconds a failure is allowed again: what `Retry-After` says. It has whole
+    /// seconds alone (RFC 9110 §10.2.3), and with at least one failure in a second one of them is
+    /// always enough and never more than is asked for. The count is kept in seconds as well: across
+    /// a boundary a peer may fail `per_second` times sooner than by a finer clock, and no more
+    /// often.
     pub fn retry_after(&self) -> u64 {
         1
     }
