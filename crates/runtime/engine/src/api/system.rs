@@ -19,10 +19,31 @@ pub(crate) fn ping() -> Answer {
     answer
 }
 
+/// When the version that it says it is was built.
+const BUILT: &str = "2025-11-05T14:42:53.000000000+00:00";
+
 pub(crate) fn version() -> Answer {
     let component = |name: &str, version: &str| Component {
         name: name.to_owned(),
         version: version.to_owned(),
+        details: BTreeMap::new(),
+    };
+    let details = [
+        ("ApiVersion", API_VERSION),
+        ("Arch", "amd64"),
+        ("BuildTime", BUILT),
+        ("Experimental", "false"),
+        ("GitCommit", "89c5e8f"),
+        ("GoVersion", "go1.24.9"),
+        ("KernelVersion", KERNEL),
+        ("MinAPIVersion", MIN_API_VERSION),
+        ("Os", "linux"),
+    ];
+    let engine = Component {
+        details: details
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..component("Engine", ENGINE_VERSION)
     };
     Answer::ok(&Version {
         version: ENGINE_VERSION.to_owned(),
@@ -33,9 +54,9 @@ pub(crate) fn version() -> Answer {
         os: "linux".to_owned(),
         arch: "amd64".to_owned(),
         kernel_version: KERNEL.to_owned(),
-        build_time: "2025-11-05T14:42:53.000000000+00:00".to_owned(),
+        build_time: BUILT.to_owned(),
         components: vec![
-            component("Engine", ENGINE_VERSION),
+            engine,
             component("containerd", "2.1.5"),
             component("runc", "1.3.3"),
             component("docker-init", "0.19.0"),
@@ -69,6 +90,7 @@ pub(crate) fn info(call: &Call) -> Answer {
         containers_stopped: count(inner.containers.len() - running),
         images: count(inner.images.len()),
         driver: "overlay2".to_owned(),
+        docker_root_dir: "/var/lib/docker".to_owned(),
         plugins: Plugins {
             volume: names(&["local"]),
             network: names(&["bridge", "host", "ipvlan", "macvlan", "null", "overlay"]),

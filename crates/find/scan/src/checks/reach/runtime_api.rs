@@ -10,7 +10,8 @@
 //! there makes a container that mounts the host's root: that is the host.
 //!
 //! # How it is proved
-//! `GET /version` has the engine's shape, and either `GET /info` describes the host, or
+//! `GET /version` has the engine's shape, and either `GET /info` describes the host (the engine's own
+//! directory on it included), or
 //! `GET /containers/json` tells two identities of the same containers; a gate in front of an engine
 //! that shows each caller its own is not reported. With `--active`, control is proved without making
 //! anything: a container with a bind mount of the root, of an image that cannot exist, is asked for. The
@@ -31,7 +32,7 @@ use crate::probes::{
 use crate::{Auth, Context, Exchange, Halt, Level, Outcome, Reach, Request};
 use cofferdam_finding::{Confidence, Evidence, Facts, Finding, Meta, Place, Severity, State};
 use hyper::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub(crate) static META: Meta = Meta {
@@ -196,7 +197,7 @@ async fn find(cx: &Context, prefix: String) -> Result<Option<Engine>, Halt> {
     let mut places = Vec::new();
     let info = get("/info", &first).await?;
     let mut facts = Facts::new();
-    let whole = succeeds(&info) && info.json().is_some_and(is_engine_info);
+    let whole = succeeds(&info) && info.json().is_some_and(tells_of_the_host);
     if whole {
         let proof = cx.evidence("the engine describes its host", &info);
         facts = engine_facts(&info.text(), &proof);
@@ -281,6 +282,15 @@ async fn control(cx: &Context, engine: &Engine) -> Result<Option<(Evidence, Plac
         let shows = "the engine itself refuses, for want of the image alone; nothing is made";
         (cx.evidence(shows, &exchange), at(cx, &path))
     }))
+}
+
+/// Whether it is what an engine says of itself to whoever may know the host: where on it everything
+/// lies. A gate that shows each caller their own leaves that out.
+fn tells_of_the_host(info: &Value) -> bool {
+    is_engine_info(info)
+        && info["DockerRootDir"]
+            .as_str()
+            .is_some_and(|path| path.starts_with('/'))
 }
 
 fn succeeds(exchange: &Exchange) -> bool {
@@ -379,6 +389,11 @@ pub(crate) fn samples() -> crate::testing::Samples {
                     };
                     match (request.method.as_str(), request.path()) {
                         ("GET", "/version") => version(),
+                        ("GET", "/info") => Response::json(
+                            200,
+                            json!({ "ServerVersion": "27.3.1", "Containers": 1, "Driver": "overlay2",
+                                    "OperatingSystem": "Debian", "DockerRootDir": "" }),
+                        ),
                         ("GET", "/containers/json") => {
                             let id = if subject == "alice" { "ab" } else { "cd" };
                             Response::json(200, json!([container(id, &subject)]))
