@@ -91,7 +91,7 @@ impl Place {
         self.issuer
             .token("alice")
             .audience("a")
-            .scope("system:read volumes:write")
+            .scope("containers:run volumes:write builds:bind")
             .claim("roles", serde_json::json!(["runner"]))
             .mint(now.as_secs())
             .unwrap()
@@ -245,6 +245,34 @@ async fn it_serves_confined_and_reloads_and_stops() {
         .count();
     assert_eq!((intents, outcomes), (1, 1), "{events:?}");
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confined_it_still_walks_the_paths_that_an_exception_allows() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    let builds = std::fs::canonicalize(place.path()).unwrap().join("builds");
+    std::fs::create_dir(&builds).unwrap();
+    std::os::unix::fs::symlink("/etc", builds.join("out")).unwrap();
+    place.configure(&format!(
+        "images.allow = ['*']\n[[exception]]\nhost_path = '{}'\nbelow = true\nscope = 'builds:bind'",
+        builds.display()
+    ));
+    let running = Running::start(&place);
+    let create = |path: &Path| {
+        serde_json::json!({ "ContainerCreate": {
+            "image": "allowed/app:1",
+            "storage": { "binds": [{ "source": { "host": path }, "target": "/b", "read_only": true }] },
+        }})
+    };
+    let made = place.ask(create(&builds));
+    assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    let refused = place.ask(create(&builds.join("out")));
+    let Outcome::Refused(refused) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(refused.message.contains("symbolic link"), "{refused:?}");
+    assert_eq!(running.stop().0, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

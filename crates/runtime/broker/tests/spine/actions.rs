@@ -175,3 +175,76 @@ async fn a_policy_denies_whom_none_permits_unless_it_is_not_enforced() {
     });
     assert!(noted, "{records:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exception_opens_its_path_and_no_link_below_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = std::fs::canonicalize(dir.path()).unwrap();
+    let config = format!(
+        "images.allow = ['*']\n[[exception]]\nhost_path = '{}'\nbelow = true\nmode = 'rw'\nscope = 'builds:bind'\n",
+        place.display()
+    );
+    let lab = Lab::with(crate::common::Setup {
+        config,
+        ..Default::default()
+    })
+    .await;
+    std::fs::create_dir(place.join("builds")).unwrap();
+    std::os::unix::fs::symlink("/etc", place.join("out")).unwrap();
+    let bind = |path: &str| {
+        let source = place.join(path);
+        let mut action = create("builder", &["true"]);
+        action["ContainerCreate"]["storage"] =
+            json!({ "binds": [{ "source": { "host": source }, "target": "/b" }] });
+        action
+    };
+    let with = lab.mint("alice", |token| token.scope("builds:bind"));
+    for (token, path, word) in [
+        (&lab.token("alice"), "builds", "the scope `builds:bind`"),
+        (&with, "out", "symbolic link"),
+        (&with, "out/ssl", "symbolic link"),
+        (&with, "none", "is not there"),
+    ] {
+        let refused = lab.ask(token, bind(path)).await.unwrap_err();
+        assert_eq!(
+            (refused.by, &*refused.rules),
+            (By::Floor, &["mount.host-path".to_owned()][..])
+        );
+        assert!(refused.message.contains(word), "{refused:?}");
+    }
+    let made = lab.ask(&with, bind("builds")).await;
+    assert!(made.is_ok(), "{made:?}");
+    let (_, records) = lab.finish().await;
+    let used = records.iter().any(|record| match &record.event {
+        Event::Intent(decision) => decision
+            .exceptions
+            .iter()
+            .any(|it| it.contains("builds:bind")),
+        _ => false,
+    });
+    assert!(used, "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_everyones_with_the_scope_and_the_role_for_it() {
+    let lab = Lab::new().await;
+    for subject in ["alice", "bob"] {
+        lab.ask(&lab.token(subject), create("db", &["true"]))
+            .await
+            .unwrap();
+    }
+    let all_scopes = format!("{} tenants:all", crate::common::ALL_SCOPES);
+    let count = async |scopes: &str, role: &str| {
+        let token = lab.mint("olga", |token| {
+            token.claim("scope", scopes).claim("roles", json!([role]))
+        });
+        let list = json!({ "ContainerList": { "all": true } });
+        json(&lab.ask(&token, list).await.unwrap().1)
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(count(&all_scopes, "operator").await, 2);
+    assert_eq!(count(&all_scopes, "runner").await, 0);
+    assert_eq!(count(crate::common::ALL_SCOPES, "operator").await, 0);
+}

@@ -249,3 +249,41 @@ async fn with_a_full_disk_nothing_is_changed_and_the_engine_hears_nothing() {
     // Whoever still has a file open there has it until the end of the process.
     unmount(&disk, UnmountFlags::DETACH).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_goes_on_to_its_end_when_nobody_listens_and_its_failure_is_recorded() {
+    let go = Arc::new(Notify::new());
+    for (last, success) in [
+        ("{\"status\":\"Downloaded\"}\r\n", true),
+        ("{\"error\":\"manifest unknown\"}\r\n", false),
+    ] {
+        let waits = Arc::clone(&go);
+        let engine = Played::new(move |head, mut stream| {
+            let waits = Arc::clone(&waits);
+            async move {
+                if !head.starts_with("POST") {
+                    let answer =
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n[]";
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    return;
+                }
+                let begins =
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"status\":\"Pulling\"}\r\n";
+                stream.write_all(begins.as_bytes()).await.unwrap();
+                waits.notified().await;
+                stream.write_all(last.as_bytes()).await.unwrap();
+            }
+        });
+        let lab = Lab::with(before(&engine)).await;
+        let mut gate = lab.connect().await;
+        let pull = json!({ "ImagePull": { "image": "allowed/app:1", "platform": null } });
+        gate.send(&act(&lab.token("alice"), pull), &[Frame::End])
+            .await;
+        assert_eq!(gate.done().await.status, 200);
+        drop(gate);
+        go.notify_one();
+        let (succeeded, detail) = the_outcome(&lab).await;
+        assert_eq!(succeeded, success, "{detail}");
+        assert!(success || detail.contains("manifest unknown"), "{detail}");
+    }
+}
