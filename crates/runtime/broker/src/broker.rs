@@ -95,6 +95,12 @@ impl Broker {
             ));
         }
         let store = Store::open(config.owners())?;
+        if store.cut() > 0 {
+            say(&format!(
+                "{} bytes of an unfinished line were cut off the journal of owners",
+                store.cut()
+            ));
+        }
         let engine = Upstream::new(&config.engine, timing);
         Ok(Self {
             tenancy: Tenancy::new(store, engine.clone(), config.images.clone()),

@@ -7,8 +7,9 @@ use cofferdam_action::wire::{self, Frame, FrameError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-/// Bytes that one read takes at most.
-const READ: usize = 16 << 10;
+/// Bytes that one read takes at most: of a call, and of the rest of a longer frame.
+const CALL: usize = 4 << 10;
+const REST: usize = 16 << 10;
 
 /// Reads frames.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl Reader {
 
     /// Waits for the first byte of the next call; `false` where the connection has ended instead.
     pub(crate) async fn begins(&mut self) -> Result<bool, Broken> {
-        Ok(!self.buffer.is_empty() || self.read().await? > 0)
+        Ok(!self.buffer.is_empty() || self.read(CALL).await? > 0)
     }
 
     /// The next frame. Cancelling it loses nothing.
@@ -60,7 +61,7 @@ impl Reader {
             if let Some(frame) = wire::decode(&mut self.buffer)? {
                 return Ok(frame);
             }
-            if self.read().await? == 0 {
+            if self.read(REST).await? == 0 {
                 return Err(Broken::Aborted);
             }
         }
@@ -70,13 +71,15 @@ impl Reader {
     /// to listen.
     pub(crate) async fn gone(&mut self) {
         if self.buffer.is_empty() {
+            // Whoever follows a log for hours does not hold a buffer meanwhile.
+            self.buffer = BytesMut::new();
             // Whatever it is, the call is over.
-            let _ = self.read().await;
+            let _ = self.read(1).await;
         }
     }
 
-    async fn read(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(READ);
+    async fn read(&mut self, room: usize) -> io::Result<usize> {
+        self.buffer.reserve(room);
         self.half.read_buf(&mut self.buffer).await
     }
 }
@@ -110,7 +113,7 @@ impl Writer {
     /// Writes what has gathered.
     pub(crate) async fn flush(&mut self) -> Result<(), Broken> {
         self.half.write_all_buf(&mut self.buffer).await?;
-        if self.buffer.capacity() > 2 * wire::MAX_DATA {
+        if self.buffer.capacity() > CALL {
             self.buffer = BytesMut::new();
         }
         Ok(())
