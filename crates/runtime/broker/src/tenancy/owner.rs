@@ -59,7 +59,8 @@ pub struct Object {
     pub id: Option<String>,
     /// The name as the tenant says it; the id where it has none.
     pub name: String,
-    /// Whose it is; none for an image, and for what was made behind the broker's back.
+    /// Whose it is; none for an image that the operator allows, and for what was made behind the
+    /// broker's back.
     pub owner: Option<Owner>,
 }
 

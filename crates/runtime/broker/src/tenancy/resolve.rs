@@ -44,7 +44,7 @@ impl<E: Engine> Tenancy<E> {
             Action::ContainerCreate(create) => {
                 objects.insert(0, self.name_container(create, tenant)?);
                 self.image_of_create(&create.image, tenant).await?;
-                objects.push(image_object(&create.image.to_string()));
+                objects.push(self.image_object(&create.image));
                 alias_of_create(create);
             }
             Action::ContainerRename { name, .. } => {
@@ -74,7 +74,7 @@ impl<E: Engine> Tenancy<E> {
             }
             Action::ImagePull { image, .. } => {
                 self.nobody_elses(image, tenant)?;
-                objects.push(image_object(&image.to_string()));
+                objects.push(self.image_object(image));
             }
             Action::ImageInspect {
                 image: ImageSelector::Name(image),
@@ -88,7 +88,10 @@ impl<E: Engine> Tenancy<E> {
             Action::ImageTag { target, .. } => {
                 // Whether the name is free is for the floor to say, by a list that is new.
                 self.known_images(|_| false).await?;
-                objects.push(image_object(&target.to_string()));
+                objects.push(Object {
+                    owner: Some(tenant.owner),
+                    ..self.image_object(target)
+                });
             }
             _ => {}
         }
@@ -134,8 +137,7 @@ impl<E: Engine> Tenancy<E> {
                 }
                 ReferenceMut::Exec(exec) => objects.push(self.exec(exec, tenant)?),
                 ReferenceMut::Image(image) => {
-                    self.image(image, removes, tenant).await?;
-                    objects.push(image_object(&image.to_string()));
+                    objects.push(self.image(image, removes, tenant).await?);
                 }
             }
         }
@@ -301,14 +303,14 @@ impl<E: Engine> Tenancy<E> {
         image: &mut ImageSelector,
         removes: bool,
         tenant: &Tenant,
-    ) -> Result<(), Refused> {
+    ) -> Result<Object, Refused> {
         let digits = match image {
             ImageSelector::Name(name) => {
                 self.nobody_elses(name, tenant)?;
                 let known = self.known_images(|known| known.has(name)).await?;
                 match short_id(name).filter(|_| !known.has(name)) {
                     Some(digits) => digits.to_owned(),
-                    None => return Ok(()),
+                    None => return Ok(self.image_object(name)),
                 }
             }
             ImageSelector::Id(id) => digits(id).to_owned(),
@@ -347,10 +349,22 @@ impl<E: Engine> Tenancy<E> {
                 names = own;
             }
         }
-        if let Some(name) = names.into_iter().next() {
-            *image = ImageSelector::Name(name);
+        let Some(name) = names.into_iter().next() else {
+            return Err(missing(Kind::Image, &image.to_string()));
+        };
+        let object = self.image_object(&name);
+        *image = ImageSelector::Name(name);
+        Ok(object)
+    }
+
+    /// A name of an image is an object, and whoever made it has it.
+    fn image_object(&self, image: &ImageRef) -> Object {
+        Object {
+            kind: Kind::Image,
+            id: None,
+            name: image.to_string(),
+            owner: self.store.tag_owner(image),
         }
-        Ok(())
     }
 
     async fn known_images(&self, has: impl Fn(&Known) -> bool) -> Result<Arc<Known>, Refused> {
@@ -440,15 +454,6 @@ fn known(kind: Kind, found: &Found, sight: &Sight) -> Object {
         id: Some(found.id.to_string()),
         name: sight.name_of(found),
         owner: Some(found.owner),
-    }
-}
-
-fn image_object(name: &str) -> Object {
-    Object {
-        kind: Kind::Image,
-        id: None,
-        name: name.to_owned(),
-        owner: None,
     }
 }
 

@@ -295,3 +295,13 @@ async fn a_label_that_an_image_brings_owns_nothing() {
     let engine = format!("cf-{}.db", alice.owner);
     assert_eq!(world.ask(&operator(), inspect(&engine)).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_file_that_is_not_there_says_nothing_of_its_container() {
+    let mut world = World::new();
+    let alice = tenant("alice");
+    world.ask(&alice, create("db")).await;
+    let copy = json!({ "ContainerCopyOut": { "container": "db", "path": "/none" } });
+    assert_eq!(world.ask(&alice, copy).await.status, 404);
+    assert_eq!(world.ask(&alice, inspect("db")).await.status, 200);
+}

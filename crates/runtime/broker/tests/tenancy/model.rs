@@ -413,6 +413,13 @@ impl State {
                     }),
                 )
             }
+            // No container of the model has a file.
+            Action::ContainerCopyOut { container, path } => {
+                let at = self.container(container.as_str())?;
+                let (id, path) = (&self.containers[at].id, path.as_str());
+                let text = format!("Could not find the file {path} in container {id}");
+                return Err(error(404, text));
+            }
             _ => return Err(error(404, "page not found")),
         })
     }
