@@ -1,7 +1,8 @@
 //! An unverified view of a token in the JWS compact serialization (RFC 7515, section 7.1).
 //!
 //! The scan looks at its own identities' tokens this way to know what to mangle; it decides nothing
-//! from what stands in them.
+//! from what stands in them. It reads as loosely as the services that it meets: what
+//! `cofferdam_token::inspect` refuses, such as a member that comes twice, an issuer may still write.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
