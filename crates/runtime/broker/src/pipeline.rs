@@ -152,11 +152,23 @@ async fn carry_out(
 async fn intent(broker: &Broker, permitted: Permitted) -> Result<Recorded, NotRecorded> {
     let changes = permitted.changes();
     let (decision, recorded) = permitted.into_recorded();
-    match changes {
-        true => broker.recorder().durably(Event::Intent(decision)).await?,
-        false => broker.recorder().soon(Event::Read(decision)).await?,
+    let recorder = broker.recorder();
+    if !changes {
+        recorder.soon(Event::Read(decision)).await?;
+        return Ok(recorded);
     }
-    Ok(recorded)
+    let limit = broker.engine().timing.log;
+    match recorder.durably(Event::Intent(decision), limit).await {
+        Ok(()) => Ok(recorded),
+        Err(late @ NotRecorded::Late(_)) => {
+            // It may get to the disk after all, and must not look like something that was done.
+            let pending = Pending::new(broker, recorded.request, false);
+            let detail = "not done: the audit log was too slow".to_owned();
+            pending.settle(false, detail, Vec::new()).await;
+            Err(late)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Served {

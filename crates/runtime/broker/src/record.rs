@@ -14,6 +14,9 @@ use tokio::sync::{Semaphore, oneshot};
 /// Records that may wait for the disk. Whoever has one more to write waits.
 const QUEUE: usize = 4096;
 
+/// How long a record is waited for that shows whether the log works again.
+const PROBE: Duration = Duration::from_secs(5);
+
 /// How long a stop waits for the records that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -28,8 +31,14 @@ pub(crate) struct Recorder {
 
 /// The log cannot take the record, so what was to be recorded is not to be done.
 #[derive(Debug, thiserror::Error)]
-#[error("the audit log cannot take the record: {0}")]
-pub(crate) struct NotRecorded(#[from] AuditError);
+pub(crate) enum NotRecorded {
+    /// The record is not in the log.
+    #[error("the audit log cannot take the record: {0}")]
+    Log(#[from] AuditError),
+    /// The record is on its way to the disk, and may yet get there.
+    #[error("the audit log did not take the record within {} s", .0.as_secs_f32())]
+    Late(Duration),
+}
 
 impl Recorder {
     /// Opens the log. It starts a thread.
@@ -47,15 +56,21 @@ impl Recorder {
         Ok((recorder, opened))
     }
 
-    /// Writes a record and waits until it is on the disk.
-    pub(crate) async fn durably(&self, event: Event) -> Result<(), NotRecorded> {
+    /// Writes a record and waits until it is on the disk, at most for `limit` once it is on its
+    /// way, and as long again for room.
+    pub(crate) async fn durably(&self, event: Event, limit: Duration) -> Result<(), NotRecorded> {
         let (sender, receiver) = oneshot::channel();
-        self.submit(event, move |result| {
+        let submitted = self.submit(event, move |result| {
             // Whoever waited may be gone; the record is there all the same.
             let _ = sender.send(result);
-        })
-        .await?;
-        receiver.await.map_err(|_| AuditError::Stopped)??;
+        });
+        tokio::time::timeout(limit, submitted)
+            .await
+            .map_err(|_| AuditError::Busy)??;
+        let recorded = tokio::time::timeout(limit, receiver).await;
+        recorded
+            .map_err(|_| NotRecorded::Late(limit))?
+            .map_err(|_| AuditError::Stopped)??;
         Ok(())
     }
 
@@ -63,7 +78,7 @@ impl Recorder {
     /// written, the next one is waited for until it can, so that nothing goes on unrecorded.
     pub(crate) async fn soon(&self, event: Event) -> Result<(), NotRecorded> {
         if !self.healthy.load(Ordering::Acquire) {
-            self.durably(event).await?;
+            self.durably(event, PROBE).await?;
             self.healthy.store(true, Ordering::Release);
             return Ok(());
         }

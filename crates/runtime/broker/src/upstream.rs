@@ -17,7 +17,7 @@ const KEPT: usize = 64;
 /// Bytes of an answer that is read whole.
 pub(crate) const WHOLE: usize = 64 << 20;
 
-/// How long the engine, and the gate, may take.
+/// How long the engine, the gate and the audit log may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// For the head of an ordinary answer. What waits by its nature has no limit, and a stop has its
@@ -27,6 +27,8 @@ pub struct Timing {
     pub body: Duration,
     /// For a call of the gate to come whole after its first byte.
     pub call: Duration,
+    /// For the audit log to take a record. Where an intent takes longer, nothing is done.
+    pub log: Duration,
 }
 
 impl Default for Timing {
@@ -36,6 +38,7 @@ impl Default for Timing {
             head: Duration::from_secs(50),
             body: Duration::from_secs(60),
             call: Duration::from_secs(10),
+            log: Duration::from_secs(10),
         }
     }
 }

@@ -29,7 +29,11 @@ impl<'a> Pending<'a> {
         let outcome = event(request, success, detail, created);
         let recorder = self.broker.recorder();
         let recorded = match self.changes {
-            true => recorder.durably(outcome).await,
+            true => {
+                recorder
+                    .durably(outcome, self.broker.engine().timing.log)
+                    .await
+            }
             false => recorder.soon(outcome).await,
         };
         if let Err(error) = recorded {

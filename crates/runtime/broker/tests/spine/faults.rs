@@ -287,3 +287,20 @@ async fn a_pull_goes_on_to_its_end_when_nobody_listens_and_its_failure_is_record
         assert!(success || detail.contains("manifest unknown"), "{detail}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_slow_disk_nothing_is_done_later_on() {
+    let engine = Played::hung();
+    let mut setup = before(&engine);
+    // Slower than any disk.
+    setup.timing.log = Duration::ZERO;
+    let lab = Lab::with(setup).await;
+    let refused = lab
+        .ask(&lab.token("alice"), volume("vol"))
+        .await
+        .unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Broker, 503));
+    let (success, detail) = the_outcome(&lab).await;
+    assert!(!success && detail.starts_with("not done"), "{detail}");
+    assert_eq!(engine.requests(), Vec::<String>::new());
+}
