@@ -10,6 +10,7 @@ pub mod posture;
 pub mod report;
 pub mod scan;
 pub mod token;
+pub mod wire;
 
 /// A target by name, its function, and what chance starts from.
 pub struct Target {
@@ -31,6 +32,7 @@ pub fn targets() -> impl Iterator<Item = &'static Target> {
         report::TARGETS,
         scan::TARGETS,
         token::TARGETS,
+        wire::TARGETS,
     ]
     .into_iter()
     .flatten()
