@@ -13,6 +13,17 @@ use serde::Deserialize;
 /// Bytes that a configuration file may have.
 const MAX_FILE: u64 = 1 << 20;
 
+/// Where systems keep the certificates of the authorities that they trust. Those of Debian are links
+/// from the first into the last two.
+const SYSTEM_CERTIFICATES: &[&str] = &[
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/var/lib/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
 /// The configuration of a gate. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -322,9 +333,10 @@ impl GateConfig {
         self.source.as_deref()
     }
 
-    /// The directories and files that the gate reads while it runs: the configuration, certificates
-    /// and keys are read again on a reload, and a file may have been replaced by then, so it is
-    /// their directories. For the sandbox.
+    /// The directories that the gate reads from while it runs: the configuration, certificates and
+    /// keys are read again on a reload, and a file may have been replaced by then, so it is their
+    /// directories. Where keys are fetched, the system's certificates as far as they are there. For
+    /// the sandbox.
     #[must_use]
     pub fn readable(&self) -> Vec<PathBuf> {
         let tls = self.tls.iter().flat_map(|tls| {
@@ -343,6 +355,10 @@ impl GateConfig {
                 _ => PathBuf::from("."),
             })
             .collect();
+        if self.issuers.iter().any(|issuer| issuer.keys.is_none()) {
+            let certificates = SYSTEM_CERTIFICATES.iter().map(PathBuf::from);
+            directories.extend(certificates.filter(|directory| directory.is_dir()));
+        }
         directories.sort();
         directories.dedup();
         directories
@@ -515,7 +531,15 @@ keys = "/etc/cofferdam/keys/idp.json"
             "keys = \"/etc/cofferdam/keys/idp.json\"",
             "jwks_uri = \"https://idp.example:8443/jwks\"",
         );
-        assert_eq!(fetching.unwrap().connects_to(), [8443]);
+        let fetching = fetching.unwrap();
+        assert_eq!(fetching.connects_to(), [8443]);
+        let certificates = SYSTEM_CERTIFICATES.iter().map(PathBuf::from);
+        let there: Vec<PathBuf> = certificates.filter(|place| place.is_dir()).collect();
+        assert!(
+            there
+                .iter()
+                .all(|place| fetching.readable().contains(place))
+        );
         let found = change("keys = \"/etc/cofferdam/keys/idp.json\"", "discover = true");
         assert_eq!(found.unwrap().connects_to(), [443]);
     }

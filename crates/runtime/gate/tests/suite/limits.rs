@@ -146,6 +146,7 @@ async fn a_head_that_trickles_a_body_that_stalls_and_a_silent_client_are_not_wai
         .await;
     let answer = stalling.answer(false).await;
     assert_eq!(answer.status, 408);
+    assert!(stalling.rest().await.0.is_empty());
     assert!(broker.actions().is_empty());
 
     let type_ = "Content-Type: application/x-tar\r\nContent-Length: 100000\r\n";

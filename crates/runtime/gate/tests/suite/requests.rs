@@ -111,10 +111,16 @@ async fn pipelined_requests_are_answered_in_their_order() {
         request("POST", "/containers/a/start", &token, "", b""),
     ]
     .concat();
-    let mut client = connect(gate.address).await;
-    client.send(wire).await;
-    for kind in ["container.create", "system.info", "container.start"] {
-        assert_eq!(client.answer(false).await.text(), format!("\"{kind}\""));
+    // At once, and in parts that end anywhere.
+    for size in [wire.len(), 1, 7, 100] {
+        let mut client = connect(gate.address).await;
+        client.stream.set_nodelay(true).unwrap();
+        for part in wire.chunks(size) {
+            client.send(part).await;
+        }
+        for kind in ["container.create", "system.info", "container.start"] {
+            assert_eq!(client.answer(false).await.text(), format!("\"{kind}\""));
+        }
     }
 }
 
