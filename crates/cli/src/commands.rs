@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod broker;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod engine;

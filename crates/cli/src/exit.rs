@@ -6,7 +6,7 @@ pub(crate) enum Exit {
     /// It ran, and nothing reached the level of `--fail-on`.
     Clean,
     /// It ran, and a finding at `firm` or above reached the level of `--fail-on`; or a token was
-    /// refused, or an audit log is not intact.
+    /// refused, an audit log is not intact, or `config check --strict` warned.
     Failed,
     /// Usage, configuration or the tool itself failed, or the run was cut short; outranks `Failed`.
     Error,
@@ -26,7 +26,7 @@ impl Exit {
             "It ran, and a finding at `firm` or above reached the level of `--fail-on`; or \
              `cofferdam token` was given a token that is refused, or `cofferdam audit verify` a log \
              or proof that does not hold, or `cofferdam policy` found a policy wrong, a request \
-             denied or a case not as expected.",
+             denied or a case not as expected, or `cofferdam config check --strict` warned.",
         ),
         (
             Exit::Error,

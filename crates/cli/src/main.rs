@@ -38,6 +38,7 @@ enum Command {
     #[command(hide = true)]
     Engine(commands::engine::Args),
     Connect(commands::connect::Args),
+    Config(commands::config::Args),
     Keys(commands::keys::Args),
     Audit(Box<commands::audit::Args>),
     Policy(commands::policy::Args),
@@ -70,6 +71,7 @@ fn run() -> Exit {
         Command::Gate(args) => commands::gate::run(&args),
         Command::Engine(args) => commands::engine::run(&args),
         Command::Connect(args) => commands::connect::run(&args),
+        Command::Config(args) => commands::config::run(&args),
         Command::Keys(args) => commands::keys::run(&args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Policy(args) => commands::policy::run(&args),

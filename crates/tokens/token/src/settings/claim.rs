@@ -1,5 +1,7 @@
 //! Where a claim stands.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer};
 
 use crate::claims::Claims;
@@ -25,6 +27,13 @@ impl ClaimPath {
         let alone = found.and_then(Value::as_str);
         let listed = found.and_then(Value::as_array).into_iter().flatten();
         alone.into_iter().chain(listed.filter_map(Value::as_str))
+    }
+}
+
+/// The names with dots between them.
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("."))
     }
 }
 
