@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use cofferdam_token::fetch::{Client, FetchError, KeyFetcher, KeySource};
 use cofferdam_token::settings::{IssuerSettings, KeyFileError};
 use cofferdam_token::{IssuerPolicy, JwkSet, KeyStore};
+use rustls::RootCertStore;
 
 use crate::config::ConfigError;
 
@@ -81,7 +82,7 @@ impl Keys {
                     };
                     let client = match &client {
                         Some(client) => Client::clone(client),
-                        None => client.insert(Client::new().map_err(fail)?).clone(),
+                        None => client.insert(new_client().map_err(fail)?).clone(),
                     };
                     let fetcher = fetch(settings, client).await.map_err(fail)?;
                     let store = fetcher.store();
@@ -138,6 +139,17 @@ impl Keys {
                 Err(error) => tracing::warn!(%error, "the former keys of the issuer stay in place"),
             }
         }
+    }
+}
+
+/// A client that trusts what the system trusts.
+fn new_client() -> Result<Client, FetchError> {
+    match Client::new() {
+        Err(error @ FetchError::NoRoots) => {
+            tracing::warn!(%error, "only issuers of this machine can be asked for keys");
+            Client::with_roots(RootCertStore::empty())
+        }
+        client => client,
     }
 }
 

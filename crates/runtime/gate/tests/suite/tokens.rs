@@ -1,7 +1,8 @@
 //! Who may ask at all.
 
 use aws_lc_rs::digest;
-use cofferdam_token::base64url;
+use cofferdam_issuer::{Issuer, Server, SigningKey};
+use cofferdam_token::{Algorithm, base64url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
@@ -160,4 +161,51 @@ async fn where_certificates_are_required_nobody_gets_in_without() {
     assert!(broker.heard().is_empty());
     let mut with = connect_tls(gate.address, Some("client")).await.unwrap();
     assert_eq!(with.ask("GET", "/_ping", &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn keys_are_fetched_where_no_file_is_named_and_an_issuer_that_is_down_holds_up_nobody_else() {
+    let key = || SigningKey::generate(Algorithm::Es256).unwrap();
+    let up = Server::start(key()).await.unwrap();
+    let url = up.issuer().url().to_owned();
+    // Nobody listens there any more.
+    let down = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let down = Issuer::new(format!("http://{down}"), key());
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let tables = format!(
+        "[[issuer]]\nissuer = \"{url}\"\naudience = \"{AUDIENCE}\"\ndiscover = true\n\
+         [[issuer]]\nissuer = \"{0}\"\naudience = \"{AUDIENCE}\"\njwks_uri = \"{0}/jwks\"\n",
+        down.url()
+    );
+    let gate = place.gate("", &tables).await;
+    let token = up
+        .issuer()
+        .token("alice")
+        .audience(AUDIENCE)
+        .mint(now())
+        .unwrap();
+    let mut client = connect(gate.address).await;
+    assert_eq!(client.ask("GET", "/_ping", &token).await.status, 200);
+    let token = down.token("alice").audience(AUDIENCE).mint(now()).unwrap();
+    let refused = client.ask("GET", "/_ping", &token).await;
+    assert_eq!(
+        (refused.status, refused.header("www-authenticate")),
+        (503, None)
+    );
+    assert!(
+        refused.message().contains("at the moment"),
+        "{}",
+        refused.message()
+    );
+    assert_eq!(
+        client
+            .ask("GET", "/_ping", &gate.token("alice"))
+            .await
+            .status,
+        200
+    );
 }
