@@ -1,7 +1,9 @@
 //! The demo: the lab, scanned by the same library as any other service, and what follows.
 
 mod fixes;
+mod gate;
 mod keep;
+mod record;
 mod walk;
 
 use crate::exit::Exit;
@@ -90,8 +92,11 @@ impl Story<'_> {
 
         heading("4  The hardened lab: every hole closed")?;
         let lab = start(Switches::all_closed())?;
+        let gated = lab
+            .gated()
+            .ok_or_else(|| Failure::new("the hardened lab has no gate"))?;
+        let kept = record::checkpoint(gated).map_err(Failure::new)?;
         let hardened = self.assess(&lab).await?;
-        drop(lab);
         self.write("hardened", &hardened)?;
         let firm = firm(&hardened).count();
         ledger.note(firm == 0, format!("{firm} findings at `firm` or above"))?;
@@ -109,6 +114,17 @@ impl Story<'_> {
             .score
             .map_or("–".to_owned(), |score| score.to_string());
         output::print(&format!("   score {score}/100 {grade}\n"))?;
+
+        heading("5  The same step at the gate, and what the broker wrote down")?;
+        match gate::try_again(&lab, gated).await {
+            Ok(tried) => show(&mut ledger, &tried.lines, tried.claims)?,
+            Err(reason) => ledger.note(false, format!("the gate could not be tried: {reason}"))?,
+        }
+        match record::read(&lab, gated, &kept).await {
+            Ok(written) => show(&mut ledger, &written.lines, written.claims)?,
+            Err(reason) => ledger.note(false, format!("the log could not be read: {reason}"))?,
+        }
+        drop(lab);
 
         let failed = ledger.0.iter().filter(|(_, seen)| !seen).count();
         let verdict = if failed == 0 {
@@ -261,6 +277,21 @@ fn options(lab: &Lab) -> Result<AssessOptions, Failure> {
         deployment,
         service: None,
     })
+}
+
+/// Prints what was seen, and notes what was claimed.
+fn show(
+    ledger: &mut Ledger,
+    lines: &[String],
+    claims: impl IntoIterator<Item = (bool, String)>,
+) -> Result<(), Failure> {
+    for line in lines {
+        output::print(&format!("   {line}\n"))?;
+    }
+    for (seen, claim) in claims {
+        ledger.note(seen, claim)?;
+    }
+    Ok(())
 }
 
 fn heading(text: &str) -> Result<(), Failure> {

@@ -12,6 +12,15 @@ fn the_demo_shows_what_it_claims_and_writes_its_reports() {
     let trouble = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{story}\n{trouble}");
     assert!(story.contains("the story holds"), "{story}");
+    for line in [
+        "refused by rule mount.host-path",
+        "✓ the same container without the host's root is made",
+        "refused  alice through cofferdam-api  container.create by mount.host-path, 1×",
+    ] {
+        assert!(story.contains(line), "{line}\n{story}");
+    }
+    let verified = story.lines().find(|line| line.contains("records verifies"));
+    assert!(verified.is_some_and(|line| line.contains('✓')), "{story}");
     let folder = cofferdam.folder.path().join("cofferdam-demo");
     let read =
         |twin: &str, name: &str| std::fs::read_to_string(folder.join(twin).join(name)).unwrap();

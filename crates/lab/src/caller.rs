@@ -1,6 +1,7 @@
 //! Who calls, as the handlers know it.
 
 use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest};
 use cofferdam_guard::Principal;
 use serde_json::Value;
@@ -8,13 +9,15 @@ use std::future::{Ready, ready};
 
 /// Who calls. Handlers behind the guard ask for it; where a hole is open the flawed verifier makes
 /// it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) subject: String,
     /// Empty when the token names none.
     pub(crate) tenant: String,
     pub(crate) scopes: Vec<String>,
     pub(crate) expires_at: u64,
+    /// The token that the guard has verified, to act with for its holder; empty without a guard.
+    pub(crate) token: String,
 }
 
 impl Caller {
@@ -31,6 +34,7 @@ impl Caller {
             tenant: text("tenant").to_owned(),
             scopes: words.map(str::to_owned).collect(),
             expires_at: claims["exp"].as_f64().unwrap_or_default() as u64,
+            token: String::new(),
         }
     }
 }
@@ -44,6 +48,7 @@ impl From<Principal> for Caller {
             tenant: tenant.unwrap_or_default(),
             scopes: principal.scopes().iter().map(str::to_owned).collect(),
             expires_at: principal.expires_at() as u64,
+            token: String::new(),
         }
     }
 }
@@ -54,6 +59,16 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let principal = Principal::from_request(request, payload).into_inner();
-        ready(principal.map(Caller::from))
+        ready(principal.map(|principal| Caller {
+            token: sent(request).unwrap_or_default(),
+            ..Caller::from(principal)
+        }))
     }
+}
+
+/// The token in the header, behind its scheme.
+fn sent(request: &HttpRequest) -> Option<String> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (_, token) = value.trim_start().split_once(' ')?;
+    Some(token.trim().to_owned())
 }

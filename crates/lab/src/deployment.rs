@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 /// The container's name, also the compose service's.
 pub(crate) const SERVICE: &str = "cofferdam-api";
 const IMAGE: &str = "registry.internal/cofferdam/api:1.4.2";
+/// The network that it is in.
+pub(crate) const NETWORK: &str = "edge";
 /// The user when the service does not run as root.
 pub(crate) const UID: u32 = 10001;
 
@@ -123,7 +125,7 @@ impl Facts {
             security_opt: Some(self.security_options()),
             pid_mode: if self.host_pid { "host" } else { "" }.to_owned(),
             ipc_mode: "private".to_owned(),
-            network_mode: if self.host_network { "host" } else { "edge" }.to_owned(),
+            network_mode: if self.host_network { "host" } else { NETWORK }.to_owned(),
             cgroupns_mode: "private".to_owned(),
             readonly_rootfs: true,
             restart_policy: RestartPolicy {
@@ -147,7 +149,7 @@ impl Facts {
                 },
                 host_config,
             },
-            running: true,
+            running: false,
         }
     }
 
@@ -170,7 +172,7 @@ impl Facts {
         if self.host_network {
             line("network_mode: host");
         } else {
-            line("networks: [edge]");
+            line(&format!("networks: [{NETWORK}]"));
             line("expose: [\"8080\"]");
         }
         line("cap_drop: [ALL]");
@@ -200,7 +202,10 @@ impl Facts {
         if self.host_network {
             text.push_str("volumes:\n  workspaces: {}\n");
         } else {
-            text.push_str("networks:\n  edge:\n    internal: true\nvolumes:\n  workspaces: {}\n");
+            let _ = write!(
+                text,
+                "networks:\n  {NETWORK}:\n    internal: true\nvolumes:\n  workspaces: {{}}\n"
+            );
         }
         text
     }

@@ -1,7 +1,9 @@
 //! The lab's life: it lays its roots, starts its listeners, serves, and leaves nothing behind.
 
-use crate::deployment::{Facts, Secrets, UID};
+use crate::caller::Caller;
+use crate::deployment::{Facts, NETWORK, SERVICE, Secrets, UID};
 use crate::flawed::FlawedVerifier;
+use crate::gated::{self, Gated};
 use crate::guards::Guards;
 use crate::hole::{Hole, Switches};
 use crate::internal::{self, Part};
@@ -10,6 +12,7 @@ use crate::openapi;
 use crate::resolve::Resolver;
 use crate::root::{self, Places, Root};
 use crate::routes::{account, containers, jobs};
+use crate::runtime::{Runtime, Wanted};
 use crate::service::{BODY, State, declare, only_own_host};
 use crate::shell::Shell;
 use crate::store::{JOB_SEEDS, SEEDS, Store};
@@ -19,11 +22,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{Data, JsonConfig, PayloadConfig};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use cofferdam_docker::Client;
-use cofferdam_docker::wire::{ContainerConfig, CreateBody};
 use cofferdam_engine::{Engine, EngineOptions, Seed};
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::{Algorithm, IssuerPolicy};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -37,9 +39,11 @@ use tokio::task::JoinSet;
 /// The issuer's name.
 const ISSUER: &str = "https://issuer.lab.example";
 /// The service's own name in `aud`.
-const AUDIENCE: &str = "https://containers.lab.example";
+pub(crate) const AUDIENCE: &str = "https://containers.lab.example";
 /// How long the identities' tokens live, in seconds.
 const LIFETIME: u64 = 3600;
+/// Who has an access token, and their tenant.
+const USERS: [(&str, &str); 2] = [("alice", "acme"), ("bob", "globex")];
 /// What an ordinary user may do.
 const SCOPES: &str = "containers:read containers:write jobs:read jobs:write workspace:read \
     images:read webhooks:test diagnostics:run assistant:use settings:read capacity:read events:read \
@@ -73,6 +77,15 @@ pub enum LabError {
     /// A call of the engine.
     #[error("the lab's engine refuses")]
     Docker(#[from] cofferdam_docker::Error),
+    /// The gate.
+    #[error("cannot start the lab's gate")]
+    Serve(#[from] cofferdam_gate::GateError),
+    /// The broker.
+    #[error("cannot start the lab's broker")]
+    Broker(#[from] cofferdam_broker::OpenError),
+    /// A call of the gate, or of the issuer for it.
+    #[error("the lab's gate refuses")]
+    Gate(#[from] cofferdam_client::Error),
     /// The keys.
     #[error("cannot make the lab's signing key")]
     Key(#[from] cofferdam_issuer::KeyError),
@@ -93,6 +106,7 @@ pub struct Lab {
     files: Vec<PathBuf>,
     places: Places,
     engine_tcp: Option<SocketAddr>,
+    gated: Option<Gated>,
     stop: Option<ServerHandle>,
     thread: Option<JoinHandle<()>>,
     /// Removed last, when nothing uses it any more.
@@ -122,6 +136,9 @@ impl Lab {
                             let _ = ready.send(Ok(parts));
                             // An error here ends the lab, which its clients notice.
                             let _ = server.await;
+                            if let Some(gate) = running.gate {
+                                gate.stop().await;
+                            }
                             running.engine.stop().await;
                             running.others.shutdown().await;
                         }
@@ -140,6 +157,7 @@ impl Lab {
             files: parts.files,
             places: parts.places,
             engine_tcp: parts.engine_tcp,
+            gated: parts.gated,
             stop: Some(parts.stop),
             thread: Some(thread),
             _directory: directory,
@@ -207,6 +225,11 @@ impl Lab {
         self.engine_tcp
     }
 
+    /// The gate that the service goes through, in the hardened twin alone.
+    pub fn gated(&self) -> Option<&Gated> {
+        self.gated.as_ref()
+    }
+
     /// Stops the lab and waits until nothing of it runs. Dropping it does the same.
     pub fn stop(self) {
         drop(self);
@@ -236,12 +259,15 @@ struct Parts {
     files: Vec<PathBuf>,
     places: Places,
     engine_tcp: Option<SocketAddr>,
+    gated: Option<Gated>,
     stop: ServerHandle,
 }
 
 /// What runs beside the server.
 struct Running {
     engine: Engine,
+    /// There where the service does not hold the engine's socket.
+    gate: Option<gated::Running>,
     others: JoinSet<()>,
 }
 
@@ -303,23 +329,32 @@ impl Parts {
             !switches.is_open(Hole::TokenThrottle),
         )?;
         let identities = identities(&issuer, &legacy)?;
+        let (jwks, keys) = (issuer.jwks(), issuer.key_set());
+        let (runtime, gate) = match is_gated(switches) {
+            true => {
+                let gate = gated::start(directory, &places.socket, issuer).await?;
+                seed(&Runtime::Gate(gate.client()?), &identities).await?;
+                (Runtime::Gate(gate.client()?), Some(gate))
+            }
+            false => (Runtime::Socket(client), None),
+        };
 
         let state = Data::new(State {
             flawed: FlawedVerifier {
                 issuer: ISSUER.to_owned(),
                 audience: AUDIENCE.to_owned(),
-                keys: issuer.key_set(),
+                keys,
                 public_pem: public_pem(&signing_key).ok_or(LabError::Own("public key"))?,
             },
             switches: switches.clone(),
             legacy,
             store: Store::new(),
-            engine: client,
+            runtime,
             root: Root::open(&places.root)?,
             shell,
             resolver,
             secrets,
-            jwks: issuer.jwks(),
+            jwks,
             openapi: openapi::document(switches, &base, ISSUER).to_string(),
             hosts: [address.to_string(), format!("localhost:{}", address.port())].to_vec(),
         });
@@ -351,47 +386,88 @@ impl Parts {
             files,
             places,
             engine_tcp: engine.tcp(),
+            gated: gate.as_ref().map(gated::Running::gated).transpose()?,
             stop: server.handle(),
         };
-        let running = Running { engine, others };
+        let running = Running {
+            engine,
+            gate,
+            others,
+        };
         Ok((parts, server, running))
     }
 }
 
-async fn engine(
-    switches: &Switches,
-    facts: &Facts,
-    places: &Places,
-) -> Result<Engine, cofferdam_engine::Error> {
+async fn engine(switches: &Switches, facts: &Facts, places: &Places) -> Result<Engine, LabError> {
     let mut options = EngineOptions::new(&places.socket, &places.host);
     options.rootless = !switches.is_open(Hole::EngineRootful);
     options.tcp = facts.engine_tcp.then(|| (Ipv4Addr::LOCALHOST, 0).into());
-    let seed = |name: String, tenant: &str, command: &str| Seed {
-        name,
-        body: CreateBody {
-            config: ContainerConfig {
-                image: "allowed/app:1".to_owned(),
-                cmd: Some(["sh", "-c", command].map(str::to_owned).to_vec()),
-                labels: BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
-                ..ContainerConfig::default()
-            },
-            host_config: crate::routes::jobs::confined(),
-        },
-        running: true,
-    };
-    let containers = SEEDS.iter().map(|each| {
-        seed(
-            format!("{}-{}", each.tenant, each.name),
-            each.tenant,
-            each.command,
-        )
-    });
-    let jobs = JOB_SEEDS
-        .iter()
-        .map(|(id, tenant, _, command)| seed((*id).to_owned(), tenant, command));
-    options.seeds = containers.chain(jobs).collect();
+    if !is_gated(switches) {
+        let seeds = seeds().map(|wanted| Seed {
+            name: wanted.name.clone().unwrap_or_default(),
+            body: wanted.body(),
+            running: true,
+        });
+        options.seeds = seeds.collect();
+    }
     options.seeds.push(facts.seed());
-    Engine::start(options).await
+    let engine = Engine::start(options).await?;
+    let client = Client::unix(engine.socket());
+    // The service's container joins the network of its compose file when it starts, so that is made before.
+    let network = json!({"Name": NETWORK, "Internal": true}).to_string();
+    let made = client
+        .send(
+            hyper::Method::POST,
+            "/networks/create",
+            Some(network.into()),
+        )
+        .await?;
+    if !made.status().is_success() {
+        return Err(LabError::Own("network"));
+    }
+    client.start(SERVICE).await?;
+    Ok(engine)
+}
+
+/// Whether the service goes through a gate: where it has no hole. Most holes are ways to whatever the
+/// service holds, so with one it holds the engine's socket.
+fn is_gated(switches: &Switches) -> bool {
+    *switches == Switches::all_closed()
+}
+
+/// The containers that the tenants have at the start, those of their jobs included.
+fn seeds() -> impl Iterator<Item = Wanted> {
+    let seed = |name: String, tenant: &str, command: &str| Wanted {
+        name: Some(name),
+        tenant: tenant.to_owned(),
+        command: ["sh", "-c", command].map(str::to_owned).to_vec(),
+        ..Wanted::default()
+    };
+    let containers = SEEDS.iter().map(move |each| {
+        let name = format!("{}-{}", each.tenant, each.name);
+        seed(name, each.tenant, each.command)
+    });
+    let jobs = JOB_SEEDS.iter();
+    containers
+        .chain(jobs.map(move |(id, tenant, _, command)| seed((*id).to_owned(), tenant, command)))
+}
+
+/// Has each tenant make what they have at the start.
+async fn seed(runtime: &Runtime, identities: &BTreeMap<String, String>) -> Result<(), LabError> {
+    for wanted in seeds() {
+        let user = USERS.iter().find(|(_, tenant)| *tenant == wanted.tenant);
+        let token = user.and_then(|(name, _)| identities.get(*name));
+        let caller = Caller {
+            token: token.cloned().unwrap_or_default(),
+            ..Caller::default()
+        };
+        let made = async {
+            let id = runtime.create(&caller, wanted).await?;
+            runtime.start(&caller, &id).await
+        };
+        made.await.map_err(|_| LabError::Own("seeds"))?;
+    }
+    Ok(())
 }
 
 /// Writes what a person would hand to a posture check.
@@ -402,7 +478,7 @@ async fn write_files(
 ) -> Result<Vec<PathBuf>, LabError> {
     let deployment = directory.join("deployment");
     std::fs::create_dir_all(&deployment)?;
-    let inspected = vec![client.inspect(crate::deployment::SERVICE).await?];
+    let inspected = vec![client.inspect(SERVICE).await?];
     let json = |result: serde_json::Result<String>| result.map_err(|_| LabError::Own("engine"));
     let files = [
         ("compose.yaml", facts.compose()),
@@ -429,7 +505,7 @@ fn identities(
     legacy: &LegacyTokens,
 ) -> Result<BTreeMap<String, String>, LabError> {
     let mut identities = BTreeMap::new();
-    for (name, tenant) in [("alice", "acme"), ("bob", "globex")] {
+    for (name, tenant) in USERS {
         let token = issuer
             .token(name)
             .audience(AUDIENCE)

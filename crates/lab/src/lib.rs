@@ -1,6 +1,8 @@
 //! The lab: a container service for tenants with **one switch per hole**.
 //!
-//! All holes open is the vulnerable twin, all closed the hardened one. The service lists, inspects,
+//! All holes open is the vulnerable twin, all closed the hardened one. With a hole the service holds
+//! the engine's socket; the hardened twin does not, and acts as its caller through a gate and a
+//! broker ([`Gated`]). The service lists, inspects,
 //! starts and stops containers, reads files of a build workspace, fetches manifests, tries webhooks,
 //! runs a diagnostic, imports jobs and has an assistant with tools; behind it is the embedded engine
 //! on a real unix socket. The holes are real code and no answer is made for a scanner's sake: the
@@ -25,6 +27,7 @@
 mod caller;
 mod deployment;
 mod flawed;
+mod gated;
 mod guards;
 mod hole;
 mod internal;
@@ -36,10 +39,12 @@ mod planner;
 mod resolve;
 mod root;
 mod routes;
+mod runtime;
 mod service;
 mod shell;
 mod store;
 
+pub use gated::Gated;
 pub use hole::{Hole, Switches, UnknownHole};
 pub use lab::{Lab, LabError, LabOptions};
 pub use manifest::{Decoy, Manifest, Planted, manifest};

@@ -8,6 +8,7 @@ use crate::legacy_tokens::LegacyTokens;
 use crate::resolve::Resolver;
 use crate::root::Root;
 use crate::routes;
+use crate::runtime::Runtime;
 use crate::shell::Shell;
 use crate::store::Store;
 use actix_web::body::MessageBody;
@@ -19,7 +20,6 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use cofferdam_docker::Client;
 use cofferdam_guard::GuardedApp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) flawed: FlawedVerifier,
     pub(crate) legacy: LegacyTokens,
     pub(crate) store: Store,
-    pub(crate) engine: Client,
+    pub(crate) runtime: Runtime,
     pub(crate) root: Root,
     /// There where the command injection is.
     pub(crate) shell: Option<Shell>,

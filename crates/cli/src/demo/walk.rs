@@ -20,7 +20,7 @@ pub(super) struct Walked {
 }
 
 /// The token holder that walks.
-const WHO: &str = "alice";
+pub(super) const WHO: &str = "alice";
 /// Bytes that are read of an answer.
 const ANSWER: usize = 1 << 20;
 
@@ -36,15 +36,13 @@ pub(super) async fn walk(lab: &Lab, report: &Assessment) -> Result<Walked, Strin
         })
         .ok_or("no path goes through a flaw that creates containers")?;
     let marker = format!("cofferdam-was-here-{}", std::process::id());
-    let container = json!({
-        "Image": "allowed/app:1",
-        "Cmd": ["touch", format!("/host/{marker}")],
-        "HostConfig": {"Binds": ["/:/host"]},
-    });
+    let container = container(&marker);
+    let base = lab.base_url();
+    let authority = base.strip_prefix("http://").ok_or("the lab speaks http")?;
     let mut lines = Vec::new();
     let token = &lab.identities()[WHO];
     let mut post = async |path: String, body: &Value| {
-        let answer = post(&lab.base_url(), &path, token, body).await?;
+        let answer = post(authority, &path, token, body).await?;
         lines.push(format!(
             "{WHO}'s token  POST {path}  {body}  → {}",
             answer.0
@@ -102,8 +100,22 @@ impl Flaw {
     }
 }
 
-async fn post(base: &str, path: &str, token: &str, body: &Value) -> Result<(u16, Value), String> {
-    let authority = base.strip_prefix("http://").ok_or("the lab speaks http")?;
+/// The container that leaves `marker` on the host, as the Docker API takes it.
+pub(super) fn container(marker: &str) -> Value {
+    json!({
+        "Image": "allowed/app:1",
+        "Cmd": ["touch", format!("/host/{marker}")],
+        "HostConfig": {"Binds": ["/:/host"]},
+    })
+}
+
+/// Posts `body`; answers the status and what JSON came.
+pub(super) async fn post(
+    authority: &str,
+    path: &str,
+    token: &str,
+    body: &Value,
+) -> Result<(u16, Value), String> {
     let request = hyper::Request::post(path)
         .header("host", authority)
         .header("authorization", format!("Bearer {token}"))
@@ -129,5 +141,5 @@ async fn post(base: &str, path: &str, token: &str, body: &Value) -> Result<(u16,
     };
     tokio::time::timeout(Duration::from_secs(10), exchange)
         .await
-        .map_err(|_| "the lab does not answer".to_owned())?
+        .map_err(|_| format!("`{authority}` does not answer"))?
 }

@@ -3,14 +3,19 @@
 use crate::caller::Caller;
 use crate::hole::Hole;
 use crate::planner::{Call, TOOLS, plan};
-use crate::routes::jobs::{IMAGE, confined};
+use crate::runtime::{IMAGE, Wanted};
 use crate::service::{Problem, State, read};
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
+use cofferdam_docker::Client;
 use cofferdam_docker::wire::CreateBody;
 use cofferdam_guard::{GuardedApp, post, resource, scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a container that was run may go on before its output is shown.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(crate) fn declare(app: GuardedApp) -> GuardedApp {
     app.service(resource("/v1/assistant").route(post().to(ask).require(scope("assistant:use"))))
@@ -27,9 +32,10 @@ async fn ask(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpResp
     let mut steps = Vec::new();
     for call in plan(&prompt) {
         // "The assistant is one of us": its tools act as the service, not as the caller.
-        let result = match state.is_open(Hole::AgentContainerTool) {
-            true => act_as_service(&state, &call).await,
-            false => act_as_caller(&state, &caller, &call).await,
+        let as_service = state.is_open(Hole::AgentContainerTool);
+        let result = match state.runtime.socket().filter(|_| as_service) {
+            Some(engine) => act_as_service(&state, engine, &caller, &call).await,
+            None => act_as_caller(&state, &caller, &call).await,
         };
         let mut step = serde_json::to_value(&call).unwrap_or_default();
         match result {
@@ -46,7 +52,12 @@ async fn ask(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpResp
     Ok(HttpResponse::Ok().json(json!({"reply": reply, "steps": steps})))
 }
 
-async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
+async fn act_as_service(
+    state: &State,
+    engine: &Client,
+    caller: &Caller,
+    call: &Call,
+) -> Result<Value, Problem> {
     // Any tenant's container by its id, or any of the engine's by its name.
     let any = |name: &str| {
         let known = state.store.container(name);
@@ -54,7 +65,7 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
     };
     match call {
         Call::ListContainers {} => {
-            let containers = state.engine.containers(true).await?;
+            let containers = engine.containers(true).await?;
             let shown = containers.iter().map(|container| {
                 json!({
                     "id": container.id[..12],
@@ -67,19 +78,19 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
             Ok(shown.collect())
         }
         Call::InspectContainer { container } => {
-            let found = state.engine.inspect(&any(container)).await?;
+            let found = engine.inspect(&any(container)).await?;
             Ok(
                 json!({"name": found.name.trim_start_matches('/'), "image": found.config.image,
                 "state": found.state.status, "command": found.config.cmd}),
             )
         }
-        Call::ReadLogs { container } => logs(state, &any(container)).await,
+        Call::ReadLogs { container } => logs(state, caller, &any(container)).await,
         Call::StartContainer { container } => {
-            state.engine.start(&any(container)).await?;
+            engine.start(&any(container)).await?;
             Ok("started".into())
         }
         Call::StopContainer { container } => {
-            state.engine.stop(&any(container), 5).await?;
+            engine.stop(&any(container), 5).await?;
             Ok("stopped".into())
         }
         Call::RunContainer {
@@ -93,7 +104,7 @@ async fn act_as_service(state: &State, call: &Call) -> Result<Value, Problem> {
             body.config.cmd = Some(command.clone());
             body.host_config.binds = Some(volumes.clone());
             body.host_config.privileged = *privileged;
-            run(state, &body).await
+            run(state, caller, &engine.create(None, &body).await?.id).await
         }
     }
 }
@@ -121,19 +132,21 @@ async fn act_as_caller(state: &State, caller: &Caller, call: &Call) -> Result<Va
         }
         Call::InspectContainer { container } => {
             let container = own(container)?;
-            let found = state.engine.inspect(&container.engine).await?;
+            let found = state.runtime.inspect(caller, &container.engine).await?;
             Ok(
                 json!({"id": container.id, "name": container.name, "image": container.image,
                 "state": found.state.status}),
             )
         }
-        Call::ReadLogs { container } => logs(state, &own(container)?.engine).await,
+        Call::ReadLogs { container } => logs(state, caller, &own(container)?.engine).await,
         Call::StartContainer { container } => {
-            state.engine.start(&own(container)?.engine).await?;
+            let container = own(container)?.engine;
+            state.runtime.start(caller, &container).await?;
             Ok("started".into())
         }
         Call::StopContainer { container } => {
-            state.engine.stop(&own(container)?.engine, 5).await?;
+            let container = own(container)?.engine;
+            state.runtime.stop(caller, &container, 5).await?;
             Ok("stopped".into())
         }
         Call::RunContainer {
@@ -147,39 +160,29 @@ async fn act_as_caller(state: &State, caller: &Caller, call: &Call) -> Result<Va
                     "a run needs a command and the image {IMAGE}, and may have no volumes or privileges"
                 )));
             }
-            let mut body = CreateBody {
-                host_config: confined(),
-                ..CreateBody::default()
+            let wanted = Wanted {
+                tenant: caller.tenant.clone(),
+                command: command.clone(),
+                ..Wanted::default()
             };
-            body.config.image.clone_from(image);
-            body.config.cmd = Some(command.clone());
-            body.config
-                .labels
-                .insert("tenant".to_owned(), caller.tenant.clone());
-            run(state, &body).await
+            run(state, caller, &state.runtime.create(caller, wanted).await?).await
         }
     }
 }
 
-async fn logs(state: &State, container: &str) -> Result<Value, Problem> {
-    let frames = state.engine.logs(container, 100).await?;
-    let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
-    Ok(String::from_utf8_lossy(&bytes).into_owned().into())
+async fn logs(state: &State, caller: &Caller, container: &str) -> Result<Value, Problem> {
+    Ok(state.runtime.logs(caller, container, 100).await?.into())
 }
 
 /// Runs a container to its end, or for a few seconds, and removes it.
-async fn run(state: &State, body: &CreateBody) -> Result<Value, Problem> {
-    let id = state.engine.create(None, body).await?.id;
+async fn run(state: &State, caller: &Caller, id: &str) -> Result<Value, Problem> {
     let result = async {
-        state.engine.start(&id).await?;
-        let waiting = state
-            .engine
-            .clone()
-            .with_timeout(std::time::Duration::from_secs(3));
-        let code = waiting.wait(&id).await.ok();
-        Ok(json!({"container": id[..12], "exit_code": code, "output": logs(state, &id).await?}))
+        state.runtime.start(caller, id).await?;
+        let code = state.runtime.wait(caller, id, PATIENCE).await;
+        let output = logs(state, caller, id).await?;
+        Ok(json!({"container": id[..12], "exit_code": code, "output": output}))
     };
     let result = result.await;
-    state.engine.remove(&id, true).await?;
+    state.runtime.remove(caller, id).await?;
     result
 }

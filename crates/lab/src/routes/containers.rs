@@ -60,7 +60,7 @@ fn lifted(request: &ServiceRequest) -> Option<(HeaderValue, Uri)> {
 async fn list(state: Data<State>, caller: Caller) -> Result<HttpResponse, Problem> {
     let mut containers = Vec::new();
     for container in state.store.of(&caller.tenant) {
-        containers.push(view(&state, &container).await?);
+        containers.push(view(&state, &caller, &container).await?);
     }
     Ok(HttpResponse::Ok().json(json!({"containers": containers})))
 }
@@ -78,7 +78,7 @@ async fn inspect(
             .ok_or_else(|| Problem::not_found("container"))?,
         false => own(&state, &caller, &id)?,
     };
-    Ok(HttpResponse::Ok().json(view(&state, &container).await?))
+    Ok(HttpResponse::Ok().json(view(&state, &caller, &container).await?))
 }
 
 async fn logs(
@@ -87,9 +87,7 @@ async fn logs(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let container = own(&state, &caller, &id)?;
-    let frames = state.engine.logs(&container.engine, 100).await?;
-    let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = state.runtime.logs(&caller, &container.engine, 100).await?;
     let lines: Vec<_> = text.lines().collect();
     Ok(HttpResponse::Ok().json(json!({"id": container.id, "lines": lines})))
 }
@@ -100,8 +98,8 @@ async fn start(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let container = own(&state, &caller, &id)?;
-    state.engine.start(&container.engine).await?;
-    Ok(HttpResponse::Ok().json(view(&state, &container).await?))
+    state.runtime.start(&caller, &container.engine).await?;
+    Ok(HttpResponse::Ok().json(view(&state, &caller, &container).await?))
 }
 
 /// Stopping what is not there, or not the caller's, is done already: 204, and nothing changes.
@@ -111,7 +109,7 @@ async fn stop(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     if let Ok(container) = own(&state, &caller, &id) {
-        state.engine.stop(&container.engine, 5).await?;
+        state.runtime.stop(&caller, &container.engine, 5).await?;
     }
     Ok(HttpResponse::NoContent().finish())
 }
@@ -148,8 +146,8 @@ fn own(state: &State, caller: &Caller, id: &str) -> Result<Container, Problem> {
     found.ok_or_else(|| Problem::not_found("container"))
 }
 
-async fn view(state: &State, container: &Container) -> Result<Value, Problem> {
-    let runtime = state.engine.inspect(&container.engine).await?;
+async fn view(state: &State, caller: &Caller, container: &Container) -> Result<Value, Problem> {
+    let runtime = state.runtime.inspect(caller, &container.engine).await?;
     Ok(json!({
         "id": container.id,
         "name": container.name,

@@ -3,6 +3,7 @@
 use crate::caller::Caller;
 use crate::deployment::{hex, random};
 use crate::hole::Hole;
+use crate::runtime::{IMAGE, Wanted};
 use crate::service::{Problem, State, raw_token, read};
 use crate::store::Job;
 use actix_web::HttpResponse;
@@ -11,7 +12,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data, Path};
-use cofferdam_docker::wire::{ContainerConfig, CreateBody, HostConfig};
 use cofferdam_guard::{GuardedApp, delete, get, post, resource, scope};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -19,8 +19,6 @@ use std::collections::BTreeMap;
 
 const READ: &str = "jobs:read";
 const WRITE: &str = "jobs:write";
-/// The one image that jobs may run.
-pub(crate) const IMAGE: &str = "allowed/app:1";
 
 const JOB: &str = "/v1/jobs/{id}";
 
@@ -125,32 +123,19 @@ async fn import(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpR
             "a job needs a name of letters, digits, `_`, `.` and `-`, a command, and at most 50 labels",
         ));
     }
-    let body = CreateBody {
-        config: ContainerConfig {
-            image: definition.image.clone(),
-            cmd: Some(definition.command.clone()),
-            env: Some(
-                definition
-                    .env
-                    .iter()
-                    .map(|(k, v)| format!("{k}={v}"))
-                    .collect(),
-            ),
-            labels: BTreeMap::from([("tenant".to_owned(), caller.tenant.clone())]),
-            ..ContainerConfig::default()
-        },
-        host_config: confined(),
-    };
-    let mut body = serde_json::to_value(body).unwrap_or_default();
-    // "The engine knows its members better than we do."
-    for (name, value) in rest {
-        body[name] = value;
-    }
     let id = format!("job-{}", hex(&random::<6>().unwrap_or_default()));
-    let engine = state.engine.create(Some(&id), &body).await?.id;
-    if let Err(error) = state.engine.start(&engine).await {
-        state.engine.remove(&engine, true).await?;
-        return Err(error.into());
+    let environment = definition.env.iter().map(|(k, v)| format!("{k}={v}"));
+    let wanted = Wanted {
+        name: Some(id.clone()),
+        tenant: caller.tenant.clone(),
+        command: definition.command,
+        environment: environment.collect(),
+        more: rest,
+    };
+    let engine = state.runtime.create(&caller, wanted).await?;
+    if let Err(error) = state.runtime.start(&caller, &engine).await {
+        state.runtime.remove(&caller, &engine).await?;
+        return Err(error);
     }
     let oldest = state.store.add_job(
         id.clone(),
@@ -160,7 +145,7 @@ async fn import(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpR
         definition.labels,
     );
     if let Some(oldest) = oldest {
-        state.engine.remove(&oldest.engine, true).await?;
+        state.runtime.remove(&caller, &oldest.engine).await?;
     }
     let job = state
         .store
@@ -168,7 +153,7 @@ async fn import(state: Data<State>, caller: Caller, body: Bytes) -> Result<HttpR
         .ok_or_else(|| Problem::not_found("job"))?;
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/v1/jobs/{id}")))
-        .json(view(&state, &job).await?))
+        .json(view(&state, &caller, &job).await?))
 }
 
 async fn inspect(
@@ -180,7 +165,7 @@ async fn inspect(
         .store
         .job(&id, &caller.tenant)
         .ok_or_else(|| Problem::not_found("job"))?;
-    Ok(HttpResponse::Ok().json(view(&state, &job).await?))
+    Ok(HttpResponse::Ok().json(view(&state, &caller, &job).await?))
 }
 
 async fn remove(
@@ -192,27 +177,14 @@ async fn remove(
         .store
         .job(&id, &caller.tenant)
         .ok_or_else(|| Problem::not_found("job"))?;
-    state.engine.remove(&job.engine, true).await?;
+    state.runtime.remove(&caller, &job.engine).await?;
     state.store.remove_job(&id);
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// What every container of a tenant is held to.
-pub(crate) fn confined() -> HostConfig {
-    HostConfig {
-        cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
-        network_mode: "none".to_owned(),
-        memory: 64 << 20,
-        pids_limit: Some(64),
-        ..HostConfig::default()
-    }
-}
-
-async fn view(state: &State, job: &Job) -> Result<Value, Problem> {
-    let runtime = state.engine.inspect(&job.engine).await?;
-    let frames = state.engine.logs(&job.engine, 200).await?;
-    let output: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();
+async fn view(state: &State, caller: &Caller, job: &Job) -> Result<Value, Problem> {
+    let runtime = state.runtime.inspect(caller, &job.engine).await?;
+    let output = state.runtime.logs(caller, &job.engine, 200).await?;
     let settings = serde_json::to_value(&runtime.host_config).unwrap_or_default();
     Ok(json!({
         "id": job.id,
@@ -225,7 +197,7 @@ async fn view(state: &State, job: &Job) -> Result<Value, Problem> {
         "user": runtime.config.user,
         "command": runtime.config.cmd,
         "settings": snake(settings),
-        "output": String::from_utf8_lossy(&output),
+        "output": output,
     }))
 }
 

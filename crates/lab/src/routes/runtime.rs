@@ -38,7 +38,10 @@ async fn pass(
     };
     let target: hyper::Uri = format!("/{path}{query}").parse().map_err(wrong)?;
     let body = (!body.is_empty()).then_some(body);
-    let answer = state.engine.send(method, &target.to_string(), body).await?;
+    // Declared only where the service holds the engine's socket.
+    let engine = state.runtime.socket();
+    let engine = engine.ok_or_else(|| Problem::not_found("operation"))?;
+    let answer = engine.send(method, &target.to_string(), body).await?;
     let status = StatusCode::from_u16(answer.status().as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut passed = HttpResponse::build(status);
     for name in ["content-type", "api-version", "server"] {

@@ -5,6 +5,7 @@ mod client;
 mod confinement;
 mod decoys;
 mod deployment;
+mod gated;
 mod hardened;
 mod holes;
 mod tokens;

@@ -36,6 +36,8 @@ pub struct ExchangeClient {
     secret: String,
     audience: String,
     targets: Vec<String>,
+    /// A scope at the service, and one that it stands for at the targets.
+    stands_for: Vec<(String, String)>,
 }
 
 impl ExchangeClient {
@@ -50,6 +52,7 @@ impl ExchangeClient {
             secret: secret.into(),
             audience: audience.into(),
             targets: Vec::new(),
+            stands_for: Vec::new(),
         }
     }
 
@@ -57,6 +60,14 @@ impl ExchangeClient {
     #[must_use]
     pub fn target(mut self, audience: impl Into<String>) -> Self {
         self.targets.push(audience.into());
+        self
+    }
+
+    /// Has the scope `held` of a caller at the service stand for `given` at the targets, which may
+    /// call the same right by another name. Without it, a caller gets the scopes that they hold.
+    #[must_use]
+    pub fn scope(mut self, held: impl Into<String>, given: impl Into<String>) -> Self {
+        self.stands_for.push((held.into(), given.into()));
         self
     }
 }
@@ -129,15 +140,16 @@ fn exchange(
         .ok()
         .and_then(|verifier| verifier.verify(subject, now).ok())
         .ok_or(refused("invalid_request"))?;
-    let holds = verified.scopes();
-    let scope = match field("scope") {
-        // More than the caller has is not given (RFC 8693 §2.1: the server decides).
-        Some(wanted) => wanted
-            .split(' ')
-            .filter(|scope| holds.contains(scope))
-            .collect(),
-        None => holds.iter().collect::<Vec<_>>(),
-    };
+    let mut scope: Vec<&str> = verified.scopes().iter().collect();
+    for (held, given) in &client.stands_for {
+        if verified.scopes().contains(held) && !scope.contains(&given.as_str()) {
+            scope.push(given);
+        }
+    }
+    // More than the caller has is not given (RFC 8693 §2.1: the server decides).
+    if let Some(wanted) = field("scope") {
+        scope.retain(|scope| wanted.split(' ').any(|wanted| wanted == *scope));
+    }
     let scope = scope.join(" ");
     let left = (verified.expires_at() as u64).saturating_sub(now);
     let mut token = issuer

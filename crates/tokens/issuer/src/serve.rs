@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +32,7 @@ const MAX_FORM: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
+    address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -50,14 +51,40 @@ impl Server {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn start(key: SigningKey) -> io::Result<Server> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = listen().await?;
         let url = format!("http://{}", listener.local_addr()?);
+        Server::on(listener, Issuer::new(url, key))
+    }
+
+    /// Listens on a free port of 127.0.0.1 for an issuer that keeps its own name. Whoever is to use
+    /// it must be told the address, since the name does not lead there.
+    ///
+    /// # Errors
+    /// Where no port is to be had.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn serve(issuer: Issuer) -> io::Result<Server> {
+        Server::on(listen().await?, issuer)
+    }
+
+    fn on(listener: TcpListener, issuer: Issuer) -> io::Result<Server> {
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            issuer: Mutex::new(Issuer::new(url, key)),
+            issuer: Mutex::new(issuer),
             clients: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Server { shared, task })
+        Ok(Server {
+            shared,
+            address,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Lets a service exchange its callers' tokens at `/token` (RFC 8693).
@@ -75,6 +102,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+async fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

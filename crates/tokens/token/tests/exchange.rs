@@ -7,7 +7,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cofferdam_issuer::{ExchangeClient, Server, SigningKey};
+use cofferdam_issuer::{ExchangeClient, Issuer, Server, SigningKey};
 use cofferdam_token::fetch::{Client, FetchError, TokenExchange};
 use cofferdam_token::{Algorithm, IssuerPolicy, Verified, Verifier};
 
@@ -78,6 +78,30 @@ async fn the_exchanged_token_is_the_callers_for_the_other_audience_and_no_more()
 
     assert!(!format!("{issued:?} {narrow:?}").contains(issued.expose()));
     assert!(!format!("{narrow:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn an_issuer_of_another_name_exchanges_and_a_scope_may_stand_for_another() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let server = Server::serve(Issuer::new("https://idp.example", key))
+        .await
+        .unwrap();
+    let client = ExchangeClient::new("shop", "s3cret:&", "shop").target("gate");
+    server.allow_exchange(client.scope("orders:write", "containers:run"));
+    let client = Client::with_roots(rustls::RootCertStore::empty()).unwrap();
+    let endpoint = format!("http://{}/token", server.address());
+    let exchange = TokenExchange::new(client, &endpoint, "shop", "s3cret:&", "gate")
+        .unwrap()
+        .scope("containers:read containers:run");
+    for (held, given) in [
+        ("orders:write", vec!["containers:run"]),
+        ("orders:read containers:read", vec!["containers:read"]),
+    ] {
+        let subject = of_caller(&server, "shop", held);
+        let issued = exchange.exchange(&subject, now()).await.unwrap();
+        let verified = at_gate(&server, issued.expose());
+        assert_eq!(verified.scopes().iter().collect::<Vec<_>>(), given);
+    }
 }
 
 #[tokio::test]
