@@ -81,6 +81,21 @@ pub(crate) fn node(dir: &Path, size: u64, level: u32, index: u64) -> Result<Hash
     }
 }
 
+/// The same of a tree whose tiles that are not full may be missing: what would stand in one is the
+/// root of a full tile below it.
+pub(crate) fn node_of_full(dir: &Path, size: u64, level: u32, index: u64) -> Result<Hash, Error> {
+    let (tile_level, within) = (level / 8, level % 8);
+    let first = index << within;
+    let is_full = width_at(tile_level, first / WIDTH, size) == WIDTH;
+    let Some(below) = tile_level.checked_sub(1).filter(|_| !is_full) else {
+        return node(dir, size, level, index);
+    };
+    let roots = (first..first + (1 << within))
+        .map(|index| Ok(root_of(&read(dir, below, index, WIDTH)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    Ok(root_of(&roots))
+}
+
 /// Entries with their lengths before them.
 pub(crate) fn write_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), Error> {
     let length = u16::try_from(entry.len()).map_err(|_| Error::TooLarge { size: entry.len() })?;

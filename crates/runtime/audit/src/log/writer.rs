@@ -169,7 +169,7 @@ impl Writer {
         let root = match passed {
             Some(root) => root,
             None => root_at(published.size, |level, index| {
-                tile::node(&self.dir, base, level, index)
+                tile::node_of_full(&self.dir, base, level, index)
             })?,
         };
         match root == published.root {

@@ -102,6 +102,29 @@ fn a_stop_between_a_full_bundle_and_its_tiles_is_made_good() {
     assert!(place.verify(None).is_intact());
 }
 
+#[test]
+fn a_log_that_grew_by_whole_bundles_past_its_checkpoint_opens_again() {
+    for (published, more) in [(1, 600), (250, 400), (300, 300), (513, 700)] {
+        let place = Place::new();
+        let (log, _) = place.open().unwrap();
+        fill(&log, published);
+        log.publish().unwrap();
+        fill(&log, more);
+        // By the time that this one is on disk, the tiles of those before it are.
+        log.append(&record(0)).unwrap();
+        // As a kill leaves it.
+        let copy = tempfile::tempdir().unwrap();
+        copy_dir(place.path(), copy.path());
+        let opened = cofferdam_audit::log::Log::open(copy.path(), place.key(), Default::default());
+        let (log, opened) = opened.unwrap();
+        assert_eq!((opened.size, opened.torn), (published + more + 1, 0));
+        drop(log);
+        let key = place.key().verifying_key();
+        let report = cofferdam_audit::verify::verify(copy.path(), &key, None).unwrap();
+        assert!(report.is_intact(), "{report:?}");
+    }
+}
+
 /// The frame that appends `record(number)` to the log of `number` entries.
 fn frame_of_one(place: &Place, number: u64) -> Vec<u8> {
     use aws_lc_rs::digest::{SHA256, digest};
