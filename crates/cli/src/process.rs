@@ -5,6 +5,10 @@ use crate::input::Failure;
 use crate::{child, output};
 use cofferdam_sandbox::Confinement;
 use std::io::IsTerminal as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// To be called first: starts the program anew without its environment, where that says more than
 /// the program needs.
@@ -24,17 +28,22 @@ pub(crate) fn confine(name: &str, confinement: &Confinement) -> Result<(), Failu
     Ok(())
 }
 
-/// Logs to standard error, from the level that `RUST_LOG` names, or `info`.
+/// Logs to standard error: of this project from the level that `RUST_LOG` names, or `info`, and of
+/// what it is built on the warnings.
 pub(crate) fn log() {
     let level = std::env::var("RUST_LOG").ok();
     let level = level
-        .and_then(|level| level.parse::<tracing::level_filters::LevelFilter>().ok())
-        .unwrap_or(tracing::level_filters::LevelFilter::INFO);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("cofferdam", level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
         .init();
 }
 
