@@ -66,7 +66,13 @@ impl Routed<'_> {
         } = self.route;
         let query = Query::parse(self.query, keys)?;
         match kind {
-            BodyKind::None | BodyKind::Hijack => empty(body, keys)?,
+            BodyKind::None | BodyKind::Hijack => {
+                // What is wrong with the request says more than a body that is not due: an import
+                // comes with one, and is refused for what it is.
+                let action = action(Call { name, query, body })?;
+                empty(body, keys)?;
+                return Ok(action);
+            }
             BodyKind::Archive => crate::archive::check_start(body)?,
             BodyKind::Json | BodyKind::JsonThenHijack => {
                 if body.iter().all(u8::is_ascii_whitespace) {

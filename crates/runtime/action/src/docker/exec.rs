@@ -36,6 +36,8 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     // `Detach` says what `start` says again; the size follows by `resize`.
     members.flag("Detach")?;
     members.take("ConsoleSize");
+    // docker-py says here again what the path has said.
+    let again = members.text("Container")?;
     let exec = ExecSpec {
         command: members.texts("Cmd")?,
         environment: members.parsed_list("Env", EnvVar::parse)?,
@@ -48,11 +50,14 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
         detach_keys: members.parsed("DetachKeys", DetachKeys::parse)?,
     };
     members.never(NEVER)?;
+    let place = members.field("Container");
     members.finish()?;
-    Ok(Action::ExecCreate {
-        container: call.container()?,
-        exec,
-    })
+    let container = call.container()?;
+    if again.is_some_and(|again| !again.is_empty() && again != container.as_str()) {
+        let why = "the path names another container; leave it out";
+        return Err(Refusal::new(Rule::JsonUnknown, why).at(place));
+    }
+    Ok(Action::ExecCreate { container, exec })
 }
 
 /// The `WorkingDir` of a container or an exec.
@@ -72,4 +77,28 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
         detach,
         tty,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::refusal::Rule;
+    use crate::request::Head;
+
+    fn exec(container: &str) -> Option<Rule> {
+        let body = format!("{{\"Container\":\"{container}\",\"Cmd\":[\"ls\"]}}");
+        let head = Head {
+            method: "POST",
+            target: "/v1.41/containers/web/exec",
+            headers: &[("Content-Type", b"application/json")],
+        };
+        let refused = crate::docker::parse(head, body.as_bytes()).err();
+        refused.map(|refusal| refusal.rule)
+    }
+
+    #[test]
+    fn the_container_may_be_named_again_but_no_other() {
+        assert_eq!(exec("web"), None);
+        assert_eq!(exec(""), None);
+        assert_eq!(exec("other"), Some(Rule::JsonUnknown));
+    }
 }
