@@ -89,6 +89,7 @@ const fn refused(line: &'static str, sentence: &'static str) -> Case {
 const NOT_ALLOWED: &str = "is not among the allowed images";
 const ASKED_FIRST: &str =
     "an image that is not allowed is refused before the engine is asked for it";
+const FULL_ID: &str = "the engine is asked by the full id, and names that in its sentences";
 const OWN: &str = "the label stands for what is the caller's own; no object has it";
 
 pub const CASES: &[Case] = &[
@@ -137,7 +138,11 @@ pub const CASES: &[Case] = &[
         "the gate adds hardened defaults",
     ),
     ends(1, "container inspect @none"),
-    differs("inspect @none", NOT_ALLOWED, ASKED_FIRST),
+    differs(
+        "inspect @none",
+        "plug-ins run as root on the host",
+        "the command looks among plug-ins in the end, which are not offered",
+    ),
     same("top @web -o pid,args"),
     same("stats --no-stream --format {{.Name}} @web"),
     same("port @web"),
@@ -159,12 +164,12 @@ pub const CASES: &[Case] = &[
     same("cp @web:/tmp/tree back"),
     same("cp back/inner/file @web:/tmp/again"),
     same("exec @web cat /tmp/again"),
-    ends(1, "cp @web:/no/such/file x"),
+    differs("cp @web:/no/such/file x", "in container <id>", FULL_ID),
     same("diff @web"),
     // Its life.
     same("pause @web"),
     same("ps --filter name=@ --filter status=paused --format {{.Names}}"),
-    ends(1, "exec @web true"),
+    differs("exec @web true", "Container <id> is paused", FULL_ID),
     same("unpause @web"),
     same("rename @web @www"),
     same("restart -t 0 @www"),
@@ -173,7 +178,7 @@ pub const CASES: &[Case] = &[
     same("start @www"),
     same("kill @www"),
     same("wait @www"),
-    ends(1, "kill @www"),
+    differs("kill @www", "Cannot kill container: <id>", FULL_ID),
     same("ps -a --filter name=@ --filter status=exited --format {{.Names}}"),
     same(
         "events --since %began --until %now --filter container=@www --filter event=rename --filter event=kill --format {{.Action}}",
@@ -222,16 +227,16 @@ pub const CASES: &[Case] = &[
     same("image ls --format {{.Repository}}:{{.Tag}} allowed/app"),
     same("image inspect -f {{.Os}}|{{.Architecture}}|{{.Config.Cmd}} allowed/app:1"),
     same("history --format {{.Comment}} allowed/app:1"),
-    differs("image inspect no.such/image:1", NOT_ALLOWED, ASKED_FIRST),
+    differs(
+        "image inspect no.such/image:1",
+        "daemon: No such image",
+        "it is said once that the image is not there",
+    ),
     same("tag allowed/app:1 @img:2"),
     same("run --rm @img:2 echo tagged"),
     same("rmi @img:2"),
     // What is one's own, counted and removed.
-    differs(
-        "system df --format {{.Type}}|{{.TotalCount}}",
-        "Build Cache 0",
-        "the gate counts what is the caller's own",
-    ),
+    same("system df --format {{.Type}}"),
     same("create --name @old --label suite=@ allowed/app:1 true"),
     refused("container prune -f", "com.cofferdam.owner=me"),
     differs(
@@ -275,6 +280,7 @@ pub const CASES: &[Case] = &[
     refused("build .", "not offered"),
     refused("commit @none", "not offered"),
     refused("save allowed/app:1", "not offered"),
+    refused("import Dockerfile @imported:1", "not offered"),
     refused("export @none", "not offered"),
     refused("update --memory 1g @none", "not offered"),
     refused("swarm init", "not offered"),

@@ -42,7 +42,7 @@ fn docker_compose_brings_up_shows_and_takes_down() {
         let run = |words: &[&str]| {
             let mut command = Command::new("timeout");
             command
-                .args(["120", "docker-compose", "--no-ansi", "-p", project])
+                .args(["120", "docker-compose", "--ansi", "never", "-p", project])
                 .args(words);
             client.end(&mut command, "")
         };

@@ -36,7 +36,7 @@ fn every_command_does_through_the_gate_what_it_does_straight_but_for_what_is_lis
     let gate = dev::Dev::with_engine(&socket);
     let straight = Client::straight(&socket);
     let through = Client::through(&gate, "alice");
-    let with_exec = Client::through(&gate, "alice-exec");
+    let with_exec = through.with_token_of(&gate, "alice-exec");
     let mut wrong = Vec::new();
     for case in CASES {
         let gate = match case.line.starts_with("exec ") {
