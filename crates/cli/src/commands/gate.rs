@@ -103,6 +103,12 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 fn serve(config: &Path, child_of: Option<u32>) -> Result<Exit, Failure> {
     process::begin(child_of)?;
     let config = GateConfig::read(config).map_err(Failure::new)?;
+    if child_of.is_none() {
+        config
+            .warnings()
+            .iter()
+            .for_each(|warning| output::warn(warning));
+    }
     let mut confinement = confinement(&config, child_of.is_some());
     let bound = cofferdam_gate::bind(config).map_err(Failure::new)?;
     confinement.descriptors = bound.descriptors();

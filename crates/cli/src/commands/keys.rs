@@ -33,7 +33,7 @@ enum Command {
 /// leaves the file as it is. Broker and gate read a file again when it changes.
 #[derive(Debug, clap::Args)]
 struct SyncArgs {
-    /// The configuration of the broker or the gate. Of each `[[issuer]]`, `keys` says the file, and
+    /// The configuration of the broker. Of each `[[issuer]]`, `keys` says the file, and
     /// `jwks_uri` or `discover = true` where the keys are published.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,

@@ -255,7 +255,8 @@ impl Place {
         if let Stop::Own(name) = meant {
             return self.is_own(name, &answer, &reached);
         }
-        let strange: Vec<_> = reached.iter().filter(|it| !is_look_up(it)).collect();
+        let strange = reached.iter().filter(|it| !is_look_up(it));
+        let strange: Vec<String> = strange.map(Reached::line).collect();
         if !strange.is_empty() {
             return Err(format!("reached the engine: {strange:?}"));
         }
@@ -272,13 +273,16 @@ impl Place {
                     false => Err(format!("not {by}but {} {message}", answer.status)),
                 }
             }
-            Stop::Owner(name) => match answer.status == 404 && message.contains(name.as_str()) {
-                true => Ok(()),
-                false => Err(format!(
-                    "`{name}` is another's, and: {} {message}",
-                    answer.status
-                )),
-            },
+            // As the engine answers for what is not there: 409 for a namespace to join.
+            Stop::Owner(name) => {
+                match [404, 409].contains(&answer.status) && message.contains(name) {
+                    true => Ok(()),
+                    false => Err(format!(
+                        "`{name}` is another's, and: {} {message}",
+                        answer.status
+                    )),
+                }
+            }
             Stop::Own(_) => Ok(()),
             Stop::Filter(_) => match answer.status == 200 && !answer.text().contains("secrets") {
                 true => Ok(()),
@@ -286,6 +290,22 @@ impl Place {
             },
         }
     }
+}
+
+/// A request whose trick is in how it is written, with nothing hostile left in what it says.
+fn with_harmless_body(request: &Value, rule: &str) -> Option<Value> {
+    let mut tame = request.clone();
+    match request["body_text"].as_str() {
+        // A member that no action knows is a trick by its value alone.
+        Some(text) if rule.starts_with("json.") && rule != "json.unknown-member" => {
+            tame["body_text"] = text.replace("true", "false").replace("host\"", "\"").into();
+        }
+        None if rule.starts_with("request.") && request["body"].is_object() => {
+            tame["body"] = json!({ "Image": "allowed/app:1" });
+        }
+        _ => return None,
+    }
+    Some(tame)
 }
 
 fn every_hostile_request_is_refused(engine: &Path) {
@@ -308,8 +328,14 @@ fn every_hostile_request_is_refused(engine: &Path) {
         if let Err(why) = place.judge(request, &stops[id]) {
             wrong.push(format!("{id}: {why}"));
         }
-        if let Stop::By(rule) = &stops[id] {
-            *by_rule.entry(rule).or_default() += 1;
+        let Stop::By(rule) = &stops[id] else {
+            continue;
+        };
+        *by_rule.entry(rule).or_default() += 1;
+        if let Some(tame) = with_harmless_body(request, rule)
+            && let Err(why) = place.judge(&tame, &stops[id])
+        {
+            wrong.push(format!("{id} around a harmless body: {why}"));
         }
     }
     // Nothing was made, and what is there is as it was.

@@ -106,6 +106,48 @@ fn the_docker_command_line_works_as_the_printed_line_says() {
 }
 
 #[test]
+fn a_program_that_knows_only_a_socket_gets_its_token_added() {
+    if !engine::has_docker_cli("the docker command line through `cofferdam connect`") {
+        return;
+    }
+    let dev = Dev::start();
+    let socket = dev.dir().join("run/connect.sock");
+    let mut connect = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+        .args(["connect", "--to", dev.docker_url(), "--token-file"])
+        .arg(dev.dir().join("tokens/alice-exec"))
+        .arg("--socket")
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the socket is served", || {
+        std::os::unix::net::UnixStream::connect(&socket).is_ok()
+    });
+    let docker = |args: &[&str]| {
+        let output = Command::new("docker")
+            .arg(format!("--host=unix://{}", socket.display()))
+            .args(args)
+            .env("DOCKER_CONFIG", "/nonexistent")
+            .stdin(std::fs::File::open(dev.dir().join(".gitignore")).unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // The end of the input reaches the container, and what it says after that comes back.
+    assert_eq!(
+        docker(&["run", "-i", "--rm", "allowed/app:1", "cat"]),
+        "*\n"
+    );
+    docker(&["run", "-d", "--name", "db", "allowed/app:1", "sleep", "600"]);
+    assert_eq!(docker(&["exec", "-i", "db", "cat"]), "*\n");
+    assert!(docker(&["ps"]).contains("db"));
+    connect.kill().unwrap();
+    connect.wait().unwrap();
+}
+
+#[test]
 fn what_is_secret_is_for_this_user_alone() {
     let dev = Dev::start();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
