@@ -15,3 +15,4 @@ mod recorder;
 
 mod corpus;
 mod development;
+mod faults;
