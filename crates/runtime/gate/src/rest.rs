@@ -1,7 +1,7 @@
 //! The REST API, on actix-web behind the guard: the same actions for programs that speak JSON.
 //!
 //! *The guard asks who it is and for the scope → may it ask now? → which action is it? → read the
-//! body → ask the broker → answer.* [`service`] shows what follows the guard.
+//! body → ask the broker → answer.* `service` shows what follows the guard.
 
 mod answer;
 mod body;
