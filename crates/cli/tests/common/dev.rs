@@ -1,10 +1,11 @@
 //! `cofferdam gate --dev` as a process: gate, broker and engine of a test's own.
 
 #![allow(
+    clippy::print_stderr,
     clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "a test stops at the first surprise, and takes the part that it needs"
+    reason = "a test stops at the first surprise and says what it saw, and takes the part that it needs"
 )]
 
 use serde_json::Value;

@@ -101,14 +101,15 @@ fn is_look_up(reached: &Reached) -> bool {
     let path = reached.target.split('?').next().unwrap_or_default();
     let path = path.strip_prefix("/v1.41").unwrap_or(path);
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let is_known = match parts.as_slice() {
-        ["_ping" | "version" | "info" | "events" | "volumes" | "networks"] => true,
-        ["system", "df"] | ["containers" | "images", "json"] => true,
-        ["volumes" | "networks", _] => true,
-        ["containers", _, "json"] => true,
-        ["images", .., "json"] => true,
-        _ => false,
-    };
+    let is_known = matches!(
+        parts.as_slice(),
+        ["_ping" | "version" | "info" | "events" | "volumes" | "networks"]
+            | ["system", "df"]
+            | ["containers" | "images", "json"]
+            | ["volumes" | "networks", _]
+            | ["containers", _, "json"]
+            | ["images", .., "json"]
+    );
     is_known && matches!(reached.method.as_str(), "GET" | "HEAD") && reached.body.is_empty()
 }
 
