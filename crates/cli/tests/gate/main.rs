@@ -16,3 +16,4 @@ mod recorder;
 mod corpus;
 mod development;
 mod faults;
+mod scanned;
