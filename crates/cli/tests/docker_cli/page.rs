@@ -31,6 +31,9 @@ fn table() -> String {
         match case.gate {
             Gate::Same => {}
             Gate::Differs(_, why) => table += &format!("| `{line}` | other: {why} |\n"),
+            Gate::Rewords(_, why) => {
+                table += &format!("| `{line}` | ends the same, in other words: {why} |\n");
+            }
             Gate::Refused(sentence) => {
                 table += &format!(
                     "| `{line}` | refused, with a sentence that has “{sentence}” in it |\n"
