@@ -177,3 +177,32 @@ fn a_missing_journal_is_not_taken_for_a_new_log() {
     assert!(matches!(place.open(), Err(Error::Corrupt(_))));
     assert!(!place.verify(None).is_intact());
 }
+
+#[test]
+fn a_clock_that_steps_back_takes_nothing_from_the_proof_and_is_seen_in_the_records() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    let times = [1_000, 5_000_000, 2_000, 0, u64::MAX, 3_000];
+    for time_ms in times {
+        let record = cofferdam_audit::record::Record {
+            time_ms,
+            ..record(time_ms)
+        };
+        log.append(&record).unwrap();
+    }
+    drop(log);
+    assert!(place.verify(None).is_intact());
+    let reader = Reader::open(place.path()).unwrap();
+    let read: Vec<u64> = reader
+        .entries(0)
+        .map(|entry| entry.unwrap().record().unwrap().time_ms)
+        .collect();
+    // In the order in which they were written, whatever the clock said.
+    assert_eq!(read, times);
+    let between = cofferdam_audit::record::Query {
+        since_ms: Some(1_000),
+        until_ms: Some(3_000),
+        ..Default::default()
+    };
+    assert_eq!(reader.search(&between).count(), 2);
+}

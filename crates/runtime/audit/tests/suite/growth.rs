@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use cofferdam_audit::checkpoint::SignedCheckpoint;
 use cofferdam_audit::error::Error;
@@ -280,4 +281,38 @@ fn a_full_queue_says_so_instead_of_growing() {
     log.append(&record(10)).unwrap();
     drop(log);
     assert_eq!(place.verify(None).size, 4);
+}
+
+#[test]
+fn what_nobody_waits_for_is_on_disk_before_what_somebody_waits_for() {
+    let place = Place::new();
+    let options = cofferdam_audit::log::Options {
+        gather: Duration::from_secs(3600),
+        ..Default::default()
+    };
+    let (log, _) = cofferdam_audit::log::Log::open(place.path(), place.key(), options).unwrap();
+    let (told, hears) = std::sync::mpsc::channel();
+    for number in 0..3 {
+        let told = told.clone();
+        log.submit_gathered(&record(number), move |index| told.send(index).unwrap())
+            .unwrap();
+    }
+    assert_eq!(log.append(&record(3)).unwrap(), 3);
+    let indices: Vec<u64> = hears.try_iter().map(Result::unwrap).collect();
+    assert_eq!(indices, [0, 1, 2]);
+    // Nor does closing wait, or lose anything.
+    log.submit_gathered(&record(4), |_| {}).unwrap();
+    drop(log);
+    assert_eq!(place.verify(None).published, Some(5));
+}
+
+#[test]
+fn what_nobody_waits_for_goes_to_the_disk_by_itself() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    let (told, hears) = std::sync::mpsc::channel();
+    log.submit_gathered(&record(0), move |index| told.send(index).unwrap())
+        .unwrap();
+    let index = hears.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(index.unwrap(), 0);
 }
