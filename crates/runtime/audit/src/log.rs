@@ -5,6 +5,8 @@ mod writer;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,13 +16,15 @@ use crate::error::Error;
 use crate::note::SigningKey;
 use crate::record::Record;
 pub(crate) use writer::CHECKPOINT;
-use writer::{Command, Done, Writer};
+use writer::{Command, Done, Pace, Writer};
 
 /// How a log is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How long after an append the tiles and the checkpoint are published at most.
     pub publish_every: Duration,
+    /// How long a record that nobody waits for may lie in memory, so that many share a flush.
+    pub gather: Duration,
     /// Records that may wait for the disk. Each is at most [`MAX_ENTRY`](crate::MAX_ENTRY) bytes.
     pub queue: usize,
 }
@@ -33,6 +37,8 @@ pub struct Options {
 pub struct Log {
     sender: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
+    /// Whether the writer is to gather no longer.
+    hurry: Arc<AtomicBool>,
 }
 
 /// What was found when a log was opened.
@@ -48,6 +54,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             publish_every: Duration::from_secs(1),
+            gather: Duration::from_millis(10),
             queue: 4096,
         }
     }
@@ -65,14 +72,21 @@ impl Log {
         let lock = lock(dir)?;
         let (mut writer, opened) = Writer::open(dir, key, lock)?;
         let (sender, commands) = sync_channel(options.queue.max(1));
+        let hurry = Arc::new(AtomicBool::new(false));
+        let pace = Pace {
+            publish_every: options.publish_every,
+            gather: options.gather,
+            hurry: Arc::clone(&hurry),
+        };
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&commands, options.publish_every))
+            .spawn(move || writer.run(&commands, &pace))
             .map_err(Error::io("start the writer of", dir))?;
         Ok((
             Self {
                 sender: Some(sender),
                 thread: Some(thread),
+                hurry,
             },
             opened,
         ))
@@ -91,12 +105,13 @@ impl Log {
         });
         self.send(Command::Append {
             entry: record.encode()?,
+            waited_for: true,
             done,
         })?;
         receiver.recv().map_err(|_| Error::Stopped)?
     }
 
-    /// Appends a record without waiting: `done` hears its index, or why it is not in the log, from
+    /// Appends a record without blocking: `done` hears its index, or why it is not in the log, from
     /// the writer's thread, and must not block it.
     ///
     /// # Errors
@@ -107,15 +122,22 @@ impl Log {
         record: &Record,
         done: impl FnOnce(Result<u64, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        let command = Command::Append {
-            entry: record.encode()?,
-            done: Box::new(done),
-        };
-        let sender = self.sender.as_ref().ok_or(Error::Stopped)?;
-        sender.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy,
-            TrySendError::Disconnected(_) => Error::Stopped,
-        })
+        self.try_send(record, true, Box::new(done))?;
+        self.hurry();
+        Ok(())
+    }
+
+    /// As [`Log::submit`], of a record that nobody waits for: the writer takes it up with the next
+    /// that somebody does wait for, and after [`Options::gather`] by itself.
+    ///
+    /// # Errors
+    /// As [`Log::submit`].
+    pub fn submit_gathered(
+        &self,
+        record: &Record,
+        done: impl FnOnce(Result<u64, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.try_send(record, false, Box::new(done))
     }
 
     /// Publishes the tiles and the checkpoint of all that has been appended, and answers it.
@@ -145,15 +167,39 @@ impl Log {
         receiver.recv().map_err(|_| Error::Stopped)?
     }
 
+    fn try_send(&self, record: &Record, waited_for: bool, done: Done) -> Result<(), Error> {
+        let command = Command::Append {
+            entry: record.encode()?,
+            waited_for,
+            done,
+        };
+        let sender = self.sender.as_ref().ok_or(Error::Stopped)?;
+        sender.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy,
+            TrySendError::Disconnected(_) => Error::Stopped,
+        })
+    }
+
     fn send(&self, command: Command) -> Result<(), Error> {
         let sender = self.sender.as_ref().ok_or(Error::Stopped)?;
-        sender.send(command).map_err(|_| Error::Stopped)
+        sender.send(command).map_err(|_| Error::Stopped)?;
+        self.hurry();
+        Ok(())
+    }
+
+    /// Ends the writer's gathering, where it does. To be called after what it shall find.
+    fn hurry(&self) {
+        self.hurry.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
         drop(self.sender.take());
+        self.hurry();
         if let Some(thread) = self.thread.take() {
             // A writer that panicked has nothing more to say.
             let _ = thread.join();

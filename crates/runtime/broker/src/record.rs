@@ -60,7 +60,7 @@ impl Recorder {
     /// way, and as long again for room.
     pub(crate) async fn durably(&self, event: Event, limit: Duration) -> Result<(), NotRecorded> {
         let (sender, receiver) = oneshot::channel();
-        let submitted = self.submit(event, move |result| {
+        let submitted = self.submit(event, true, move |result| {
             // Whoever waited may be gone; the record is there all the same.
             let _ = sender.send(result);
         });
@@ -83,7 +83,7 @@ impl Recorder {
             return Ok(());
         }
         let healthy = Arc::clone(&self.healthy);
-        self.submit(event, move |result| {
+        self.submit(event, false, move |result| {
             if result.is_err() {
                 healthy.store(false, Ordering::Release);
             }
@@ -102,6 +102,7 @@ impl Recorder {
     async fn submit(
         &self,
         event: Event,
+        waited_for: bool,
         done: impl FnOnce(Result<u64, AuditError>) + Send + 'static,
     ) -> Result<(), NotRecorded> {
         let room = Arc::clone(&self.room).acquire_owned().await;
@@ -110,10 +111,14 @@ impl Recorder {
             time_ms: now_ms(),
             event,
         };
-        self.log.submit(&record, move |result| {
+        let done = move |result| {
             drop(room);
             done(result);
-        })?;
+        };
+        match waited_for {
+            true => self.log.submit(&record, done)?,
+            false => self.log.submit_gathered(&record, done)?,
+        }
         Ok(())
     }
 }

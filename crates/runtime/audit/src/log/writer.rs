@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,6 +38,8 @@ pub(super) type Done = Box<dyn FnOnce(Result<u64, Error>) + Send>;
 pub(super) enum Command {
     Append {
         entry: Vec<u8>,
+        /// Whether somebody waits for it to be on disk.
+        waited_for: bool,
         done: Done,
     },
     Publish {
@@ -46,6 +50,23 @@ pub(super) enum Command {
         into: Option<PathBuf>,
         reply: SyncSender<Result<u64, Error>>,
     },
+}
+
+/// When the writer does what.
+pub(super) struct Pace {
+    pub(super) publish_every: Duration,
+    pub(super) gather: Duration,
+    /// Set, before the thread is unparked, when something came that is not to be kept waiting.
+    pub(super) hurry: Arc<AtomicBool>,
+}
+
+/// Entries of one flush.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Vec<u8>>,
+    bytes: usize,
+    waiting: Vec<Done>,
+    waited_for: bool,
 }
 
 /// The state of an open log.
@@ -181,7 +202,7 @@ impl Writer {
     }
 
     /// Serves until every sender is gone, then publishes what there is.
-    pub(super) fn run(&mut self, commands: &Receiver<Command>, publish_every: Duration) {
+    pub(super) fn run(&mut self, commands: &Receiver<Command>, pace: &Pace) {
         let mut due: Option<Instant> = None;
         loop {
             let wait = due.map_or(Duration::from_secs(3600), |due| {
@@ -191,9 +212,12 @@ impl Writer {
                 Ok(command) => {
                     let mut next = Some(command);
                     while let Some(command) = next.take() {
-                        next = self.serve(command, commands);
+                        next = self.serve(command, commands, pace);
                     }
-                    due = due.or_else(|| self.is_behind().then(|| Instant::now() + publish_every));
+                    due = due.or_else(|| {
+                        self.is_behind()
+                            .then(|| Instant::now() + pace.publish_every)
+                    });
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -201,7 +225,7 @@ impl Writer {
             if due.is_some_and(|due| Instant::now() >= due) {
                 // Where this fails the entries are safe in the journal, and it is tried again.
                 let failed = self.publish().is_err();
-                due = failed.then(|| Instant::now() + publish_every);
+                due = failed.then(|| Instant::now() + pace.publish_every);
             }
         }
         // Nobody is left to hear an error; opening the log again makes it good.
@@ -209,32 +233,32 @@ impl Writer {
     }
 
     /// Serves one command, with all appends that wait behind it; answers the first that is none.
-    fn serve(&mut self, command: Command, commands: &Receiver<Command>) -> Option<Command> {
+    fn serve(
+        &mut self,
+        command: Command,
+        commands: &Receiver<Command>,
+        pace: &Pace,
+    ) -> Option<Command> {
         match command {
-            Command::Append { entry, done } => {
-                let mut bytes = entry.len();
-                let (mut entries, mut waiting) = (vec![entry], vec![done]);
-                let mut next = None;
-                while entries.len() < BATCH && bytes < BATCH_BYTES {
-                    match commands.try_recv() {
-                        Ok(Command::Append { entry, done }) => {
-                            bytes += entry.len();
-                            entries.push(entry);
-                            waiting.push(done);
-                        }
-                        Ok(other) => {
-                            next = Some(other);
-                            break;
-                        }
-                        Err(_) => break,
-                    }
+            Command::Append {
+                entry,
+                waited_for,
+                done,
+            } => {
+                let mut batch = Batch::default();
+                batch.push(entry, waited_for, done);
+                let mut next = batch.fill(commands);
+                if next.is_none() && !batch.waited_for && !batch.is_full() {
+                    pace.gather();
+                    next = batch.fill(commands);
                 }
                 let first = self.tree.size();
-                match self.append(&entries) {
+                match self.append(&batch.entries) {
                     Ok(()) => (first..)
-                        .zip(waiting)
+                        .zip(batch.waiting)
                         .for_each(|(index, done)| done(Ok(index))),
-                    Err(error) => waiting
+                    Err(error) => batch
+                        .waiting
                         .into_iter()
                         .for_each(|done| done(Err(again(&error)))),
                 }
@@ -364,6 +388,48 @@ impl Writer {
         }
         self.settle()?;
         Ok(first)
+    }
+}
+
+impl Pace {
+    /// Waits for others, until something comes that is waited for.
+    fn gather(&self) {
+        let until = Instant::now() + self.gather;
+        while !self.hurry.swap(false, Ordering::Acquire) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::park_timeout(left);
+        }
+    }
+}
+
+impl Batch {
+    fn push(&mut self, entry: Vec<u8>, waited_for: bool, done: Done) {
+        self.bytes += entry.len();
+        self.entries.push(entry);
+        self.waiting.push(done);
+        self.waited_for |= waited_for;
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    /// Takes the appends that are there; answers the first command that is none.
+    fn fill(&mut self, commands: &Receiver<Command>) -> Option<Command> {
+        while !self.is_full() {
+            match commands.try_recv().ok()? {
+                Command::Append {
+                    entry,
+                    waited_for,
+                    done,
+                } => self.push(entry, waited_for, done),
+                other => return Some(other),
+            }
+        }
+        None
     }
 }
 
