@@ -16,6 +16,7 @@ mod limits;
 mod refusal;
 pub mod rest;
 mod tls;
+mod upload;
 
 pub use caller::{KeysError, Unauthenticated};
 pub use config::{ConfigError, GateConfig};

@@ -12,6 +12,7 @@ use cofferdam_action::refusal::quote;
 use cofferdam_action::request::{BodyKind, Head};
 use cofferdam_action::wire::{Ask, Call, RawToken};
 use cofferdam_token::Verified;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -22,8 +23,9 @@ use crate::caller::{Presented, thumbprint};
 use crate::gate::{Gate, Live};
 use crate::limits::{Permit, Slot};
 use crate::refusal::{HttpError, Refused};
+use crate::upload::Archive;
 
-use super::body::{Answer, Archive, whole};
+use super::body::{Answer, whole};
 use super::server::Certificate;
 use super::tap::{self, Follows};
 use super::{answer, hijack};
@@ -151,7 +153,8 @@ async fn judge(
         let routed = docker::route(head)?;
         match routed.body() {
             BodyKind::Archive => {
-                let archive = Archive::begin(body, limits.archive, limits.body).await?;
+                let archive =
+                    Archive::begin(body.into_data_stream(), limits.archive, limits.body).await?;
                 Ok((routed.action(archive.start())?, Some(archive)))
             }
             _ => Ok((routed.action(&whole(body, limits.body).await?)?, None)),

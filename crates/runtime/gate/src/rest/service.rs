@@ -18,9 +18,9 @@ use crate::caller::thumbprint;
 use crate::gate::{Gate, Live};
 use crate::limits::Permit;
 use crate::refusal::{HttpError, Refused};
+use crate::upload::{Archive, whole};
 
 use super::answer;
-use super::body::{Archive, whole};
 
 /// What one worker serves with. Its connections to the broker are its own, since they belong to its
 /// runtime.
