@@ -359,7 +359,8 @@ fn changes(ask: &Ask) -> bool {
 }
 
 /// How long the head of the answer may take. Nothing limits what waits for a container, a registry
-/// or a disk: the client may go away at any time, and then the call ends.
+/// or a disk: the client may go away at any time, and then the call ends. The engine sends the head of
+/// followed logs with their first line, which may be hours away.
 fn limit(ask: &Ask) -> Option<Duration> {
     let Ask::Act(action) = ask else {
         return Some(ANSWER);
@@ -374,6 +375,8 @@ fn limit(ask: &Ask) -> Option<Duration> {
         | ActionKind::ContainerCopyOut
         | ActionKind::ContainerChanges
         | ActionKind::DiskUsage
+        | ActionKind::ContainerLogs
+        | ActionKind::ContainerStats
         | ActionKind::Events
         | ActionKind::ImagePull
         | ActionKind::ImageRemove
