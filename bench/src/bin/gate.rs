@@ -6,9 +6,10 @@
 //! and `haproxy`.
 //!
 //! Throughput is taken in turns, each several times, and the median counts, since a machine that
-//! does other work as well gives no two equal figures. HAProxy checks the signature (ES256), the
-//! issuer and the expiry of the token, keeps its connections to the engine, and does nothing else:
-//! no action, no owner, no policy, no record.
+//! does other work as well gives no two equal figures; the load average is printed with each. HAProxy
+//! checks the signature (ES256), the issuer and the expiry of the token, keeps its connections to the
+//! engine, and does nothing else: no action, no owner, no policy, no record. What is made in the
+//! engine is removed again.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -25,10 +26,13 @@ use serde_json::Value;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const ROUNDS: usize = 5;
-const SECONDS: &str = "4";
+const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
+const LISTED: usize = 5;
 const CREATES: usize = 60;
+/// Log followers. The embedded engine has 256 connections.
 const FOLLOWERS: usize = 1000;
+const FOLLOWERS_EMBEDDED: usize = 200;
 
 fn main() -> Result<(), Failure> {
     let dir = std::env::temp_dir().join(format!("cofferdam-bench-{}", std::process::id()));
@@ -46,13 +50,19 @@ fn measure(dir: &Path) -> Result<(), Failure> {
     reads(&gate, &haproxy)?;
     creates(&gate, &engine)?;
     durable(&gate)?;
-    followers(&gate)?;
+    followers(&gate, &engine)?;
     Ok(())
 }
 
 /// Reads a second through both, the gate's as a share of HAProxy's.
 fn reads(gate: &Gate, haproxy: &Haproxy) -> Result<(), Failure> {
-    println!("\nreads a second, {CONNECTIONS} connections, median of {ROUNDS}");
+    let body = r#"{"Image":"allowed/app:1","Cmd":["sleep","60"]}"#;
+    let listed: Vec<String> = (0..LISTED)
+        .map(|_| made(gate.ask("POST", "/v1.41/containers/create", body)?))
+        .collect::<Result<_, _>>()?;
+    section(&format!(
+        "reads a second, {CONNECTIONS} connections, median of {ROUNDS}"
+    ))?;
     for path in ["/v1.41/_ping", "/v1.41/containers/json"] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -64,6 +74,10 @@ fn reads(gate: &Gate, haproxy: &Haproxy) -> Result<(), Failure> {
             "  {path}: gate {ours:.0}, HAProxy {theirs:.0}: {:.2}",
             ours / theirs
         );
+    }
+    for id in listed {
+        let (status, answer) = gate.ask("DELETE", &format!("/v1.41/containers/{id}"), "")?;
+        expect(status, 204, &answer)?;
     }
     Ok(())
 }
@@ -83,13 +97,9 @@ fn creates(gate: &Gate, engine: &Engine) -> Result<(), Failure> {
                 false => exchange(UnixStream::connect(&engine.socket)?, method, path, body, ""),
             };
             let begun = Instant::now();
-            let (status, answer) = ask("POST", "/v1.41/containers/create", body)?;
+            let created = ask("POST", "/v1.41/containers/create", body)?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
-            expect(status, 201, &answer)?;
-            let id = serde_json::from_str::<Value>(&answer)?["Id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
+            let id = made(created)?;
             let (status, answer) = ask("POST", &format!("/v1.41/containers/{id}/start"), "")?;
             expect(status, 204, &answer)?;
             let (status, answer) = ask("DELETE", &format!("/v1.41/containers/{id}?force=1"), "")?;
@@ -98,7 +108,9 @@ fn creates(gate: &Gate, engine: &Engine) -> Result<(), Failure> {
         }
     }
     let (ours, bare) = (median(ours), median(bare));
-    println!("\na create with both records durable, median of {CREATES}");
+    section(&format!(
+        "a create with both records durable, median of {CREATES}"
+    ))?;
     println!(
         "  gate {ours:.2} ms, bare socket {bare:.2} ms: {:.2} ms more",
         ours - bare
@@ -108,9 +120,9 @@ fn creates(gate: &Gate, engine: &Engine) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Changes a second, each with a durable intent, by how many clients ask at once.
+/// Changes a second, each with a durable intent and outcome, by how many clients ask at once.
 fn durable(gate: &Gate) -> Result<(), Failure> {
-    println!("\nchanges a second (a volume made), each with a durable intent");
+    section("changes a second (a volume made, and removed), each with both records durable")?;
     for clients in [1, 16, 256] {
         let until = Instant::now() + Duration::from_secs(4);
         let workers: Vec<_> = (0..clients)
@@ -120,16 +132,17 @@ fn durable(gate: &Gate) -> Result<(), Failure> {
                     let mut done = 0;
                     let mut stream = TcpStream::connect(("127.0.0.1", gate.port))?;
                     while Instant::now() < until {
-                        let body = format!(r#"{{"Name":"v-{clients}-{client}-{done}"}}"#);
-                        let (status, answer) = keep_alive(
-                            &mut stream,
-                            "POST",
-                            "/v1.41/volumes/create",
-                            &body,
-                            &gate.token,
-                        )?;
+                        let name = format!("v-{clients}-{client}-{done}");
+                        let mut ask = |method: &str, path: &str, body: &str| {
+                            keep_alive(&mut stream, method, path, body, &gate.token)
+                        };
+                        let body = format!(r#"{{"Name":"{name}"}}"#);
+                        let (status, answer) = ask("POST", "/v1.41/volumes/create", &body)?;
                         expect(status, 201, &answer)?;
-                        done += 1;
+                        let (status, answer) =
+                            ask("DELETE", &format!("/v1.41/volumes/{name}"), "")?;
+                        expect(status, 204, &answer)?;
+                        done += 2;
                     }
                     Ok(done)
                 })
@@ -144,20 +157,20 @@ fn durable(gate: &Gate) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a thousand idle followers of one container's output take up.
-fn followers(gate: &Gate) -> Result<(), Failure> {
-    let body = r#"{"Image":"allowed/app:1","Cmd":["sleep","600"]}"#;
-    let (status, answer) = gate.ask("POST", "/v1.41/containers/create", body)?;
-    expect(status, 201, &answer)?;
-    let id = serde_json::from_str::<Value>(&answer)?["Id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+/// What gate and broker take up while many follow the output of one idle container.
+fn followers(gate: &Gate, engine: &Engine) -> Result<(), Failure> {
+    let count = match engine.process {
+        Some(_) => FOLLOWERS_EMBEDDED,
+        None => FOLLOWERS,
+    };
+    // The engine sends the head of an answer with the first line.
+    let body = r#"{"Image":"allowed/app:1","Cmd":["sh","-c","echo ready; exec sleep 600"]}"#;
+    let id = made(gate.ask("POST", "/v1.41/containers/create", body)?)?;
     let (status, answer) = gate.ask("POST", &format!("/v1.41/containers/{id}/start"), "")?;
     expect(status, 204, &answer)?;
     let before = gate.memory()?;
     let mut open = Vec::new();
-    for _ in 0..FOLLOWERS {
+    for _ in 0..count {
         let mut stream = TcpStream::connect(("127.0.0.1", gate.port))?;
         let path = format!("/v1.41/containers/{id}/logs?follow=1&stdout=1");
         write!(
@@ -171,7 +184,7 @@ fn followers(gate: &Gate) -> Result<(), Failure> {
         open.push(reader);
     }
     let after = gate.memory()?;
-    println!("\n{FOLLOWERS} idle log followers");
+    section(&format!("{count} idle log followers"))?;
     for (name, before, after) in before
         .into_iter()
         .zip(after)
@@ -187,7 +200,7 @@ fn followers(gate: &Gate) -> Result<(), Failure> {
 struct Engine {
     name: String,
     socket: PathBuf,
-    _process: Option<Process>,
+    process: Option<Process>,
 }
 
 impl Engine {
@@ -196,7 +209,7 @@ impl Engine {
             return Ok(Self {
                 name: socket.clone(),
                 socket: socket.into(),
-                _process: None,
+                process: None,
             });
         }
         let socket = dir.join("engine.sock");
@@ -208,7 +221,7 @@ impl Engine {
         Ok(Self {
             name: "embedded".to_owned(),
             socket,
-            _process: Some(process),
+            process: Some(process),
         })
     }
 }
@@ -217,6 +230,7 @@ impl Engine {
 struct Gate {
     port: u16,
     token: String,
+    issuer: String,
     key: PathBuf,
     process: Process,
 }
@@ -267,6 +281,7 @@ impl Gate {
         Ok(Self {
             port,
             token: std::fs::read_to_string(text("/tokens/alice"))?,
+            issuer: text("/issuer/issuer").to_owned(),
             key: text("/issuer/key").into(),
             process,
         })
@@ -334,11 +349,12 @@ impl Haproxy {
                  \x20 http-request set-var(txn.issuer) http_auth_bearer,jwt_payload_query('$.iss')\n\
                  \x20 http-request set-var(txn.exp) http_auth_bearer,jwt_payload_query('$.exp','int')\n\
                  \x20 http-request set-var(txn.now) date()\n\
-                 \x20 http-request deny unless {{ var(txn.issuer) -m str https://issuer.cofferdam-dev.invalid }}\n\
+                 \x20 http-request deny unless {{ var(txn.issuer) -m str {} }}\n\
                  \x20 http-request deny if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}\n\
                  \x20 http-request deny unless {{ http_auth_bearer,jwt_verify(\"ES256\",\"{}\") -m int 1 }}\n\
                  \x20 default_backend engine\n\
                  backend engine\n  http-reuse always\n  server engine unix@{}\n",
+                gate.issuer,
                 public.display(),
                 engine.display(),
             ),
@@ -446,6 +462,21 @@ fn wrk(port: u16, path: &str, token: &str) -> Result<f64, Failure> {
         .lines()
         .find_map(|line| line.strip_prefix("Requests/sec:"));
     Ok(line.ok_or("`wrk` said nothing")?.trim().parse()?)
+}
+
+/// The title of what is measured next, with the load of the machine.
+fn section(title: &str) -> Result<(), Failure> {
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("\n{title} (load average {load})");
+    Ok(())
+}
+
+/// The id of what was made.
+fn made((status, answer): (u16, String)) -> Result<String, Failure> {
+    expect(status, 201, &answer)?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(answer["Id"].as_str().ok_or("there is no id")?.to_owned())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
