@@ -18,6 +18,8 @@ pub(crate) struct Caller {
     token: Verified,
     tenant: Tenant,
     roles: Vec<String>,
+    /// Scopes of every token of its issuer.
+    granted: Vec<String>,
     token_sha256: String,
 }
 
@@ -38,7 +40,7 @@ impl Caller {
     ) -> Result<Self, NoOwner> {
         let owner = Owner::of(token.issuer(), settings.owner_of(&token).ok_or(NoOwner)?);
         let principal = Owner::of(token.issuer(), token.subject().unwrap_or_default());
-        let sees_all = token.scopes().contains(SEES_ALL);
+        let sees_all = settings.scopes_of(&token).any(|scope| scope == SEES_ALL);
         let roles = settings.roles_of(&token);
         Ok(Self {
             tenant: Tenant {
@@ -47,6 +49,7 @@ impl Caller {
                 sees_all,
             },
             roles: roles.into_iter().map(str::to_owned).collect(),
+            granted: settings.scopes.clone(),
             token_sha256: token_sha256(raw),
             token,
         })
@@ -64,9 +67,15 @@ impl Caller {
         }
     }
 
-    /// Whether the token has this scope, as a whole word.
+    /// Whether the holder has this scope, as a whole word.
     pub(crate) fn has_scope(&self, scope: &str) -> bool {
-        self.token.scopes().contains(scope)
+        self.scopes().any(|held| held == scope)
+    }
+
+    /// The scopes of the token, and those of every token of its issuer.
+    fn scopes(&self) -> impl Iterator<Item = &str> {
+        let granted = self.granted.iter().map(String::as_str);
+        self.token.scopes().iter().chain(granted)
     }
 
     /// The digest of the token in hex.
@@ -87,7 +96,7 @@ impl Caller {
     /// For the floor.
     pub(crate) fn before_floor(&self, images: CallerImages) -> floor::Caller {
         floor::Caller {
-            scopes: self.token.scopes().iter().map(str::to_owned).collect(),
+            scopes: self.scopes().map(str::to_owned).collect(),
             own_images: images.own,
             local_images: images.local,
         }
@@ -100,7 +109,7 @@ impl Caller {
             issuer: self.token.issuer(),
             subject: self.token.subject().unwrap_or_default(),
             client: self.token.client_id(),
-            scopes: self.token.scopes().iter().collect(),
+            scopes: self.scopes().collect(),
             roles: self.roles.iter().map(String::as_str).collect(),
             groups: self.token.claims().groups().collect(),
         }
@@ -174,6 +183,17 @@ mod tests {
                 .claim("roles", json!(["operator"]))
         });
         assert_eq!(caller.unwrap().principal().roles, ["runner", "reader"]);
+    }
+
+    #[test]
+    fn a_token_without_scopes_has_those_that_the_operator_gives_its_issuer() {
+        let settings = json!({ "scopes": ["containers:run", "tenants:all"] });
+        let caller = caller(settings, |token| token.scope("images:read")).unwrap();
+        for scope in ["containers:run", "images:read", "tenants:all"] {
+            assert!(caller.has_scope(scope), "{scope}");
+            assert!(caller.principal().scopes.contains(&scope), "{scope}");
+        }
+        assert!(!caller.has_scope("containers") && caller.tenant().sees_all);
     }
 
     #[test]

@@ -63,6 +63,10 @@ pub struct IssuerSettings {
     /// Where the token's own roles stand; `roles` where there is none.
     #[serde(default)]
     pub roles_claim: Option<ClaimPath>,
+    /// Scopes of every token of this issuer, beside those that it carries: for issuers whose tokens
+    /// carry none, such as those of CI jobs.
+    #[serde(default, deserialize_with = "scopes")]
+    pub scopes: Vec<String>,
 }
 
 /// What is wrong with the settings of an issuer beyond their form.
@@ -170,6 +174,13 @@ impl IssuerSettings {
         }
     }
 
+    /// The scopes of a token's holder, each a whole word: those that it carries, and those of every
+    /// token of this issuer.
+    pub fn scopes_of<'v>(&'v self, token: &'v Verified) -> impl Iterator<Item = &'v str> {
+        let granted = self.scopes.iter().map(String::as_str);
+        token.scopes().iter().chain(granted)
+    }
+
     /// Reads a file of public keys: a JWK set, or one public key in PEM.
     ///
     /// # Errors
@@ -219,6 +230,13 @@ impl IssuerSettings {
                 "every token of issuer `{}` has the roles {}",
                 self.issuer,
                 self.roles.join(", ")
+            ));
+        }
+        if !self.scopes.is_empty() {
+            warnings.push(format!(
+                "every token of issuer `{}` has the scopes {}",
+                self.issuer,
+                self.scopes.join(" ")
             ));
         }
         warnings
@@ -308,6 +326,16 @@ fn profile<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Profile>
     })
 }
 
+fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let scopes = Vec::<String>::deserialize(deserializer)?;
+    match scopes.iter().find(|scope| !crate::is_scope(scope)) {
+        None => Ok(scopes),
+        Some(wrong) => Err(serde::de::Error::custom(format!(
+            "`{wrong}` is no scope: write each one as a text of its own"
+        ))),
+    }
+}
+
 fn algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Algorithm>, D::Error> {
     let names = Vec::<String>::deserialize(deserializer)?;
     let one = |name: &String| match Algorithm::from_name(name) {
@@ -346,6 +374,20 @@ mod tests {
         let policy = read(change)?.policy(KeyStore::empty());
         let policy = policy.map_err(|error| error.to_string())?;
         Verifier::new([policy]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_scope_is_one_word() {
+        let given = json!({ "scopes": ["containers:read", "images:read"] });
+        let settings = read(given).unwrap();
+        assert_eq!(settings.scopes.len(), 2);
+        let warned = settings.warnings().join("\n");
+        assert!(
+            warned.contains("has the scopes containers:read images:read"),
+            "{warned}"
+        );
+        let error = read(json!({ "scopes": ["containers:read images:read"] })).unwrap_err();
+        assert!(error.contains("is no scope"), "{error}");
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub(super) fn explain_rights(issuer: &IssuerSettings, told: &mut Told) {
         "tokens",
         format!("  one owner is told from another by {owner}; roles come from {roles}{always}"),
     );
+    if !issuer.scopes.is_empty() {
+        let scopes = issuer.scopes.join(" ");
+        told.say("tokens", format!("  every token has the scopes {scopes}"));
+    }
 }
 
 fn keys(issuer: &IssuerSettings, told: &mut Told) -> Result<(), Failure> {

@@ -10,7 +10,11 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpServer};
-use cofferdam_guard::{ClientCertificate, Guard, GuardedApp, get, method, resource, scope};
+use cofferdam_action::action::ActionKind;
+use cofferdam_guard::{
+    ClientCertificate, Guard, GuardedApp, Requirement, any_of, get, issuer, method, resource, scope,
+};
+use cofferdam_token::settings::IssuerSettings;
 
 use crate::broker::Broker;
 use crate::caller::verifier;
@@ -87,7 +91,9 @@ impl Listener {
                 live: Arc::clone(&served),
                 broker: Broker::new(gate.broker.path()),
             });
-            app(&guard, &document).build().app_data(worker)
+            app(&guard, &served.config.issuers, &document)
+                .build()
+                .app_data(worker)
         })
         .workers(WORKERS)
         .max_connections(connections / WORKERS + 1)
@@ -118,7 +124,7 @@ fn guard(live: &Live) -> io::Result<Guard> {
 }
 
 /// Declares every operation of the table with the scope of its action.
-fn app(guard: &Guard, document: &Arc<str>) -> GuardedApp {
+fn app(guard: &Guard, issuers: &[IssuerSettings], document: &Arc<str>) -> GuardedApp {
     let document = Arc::clone(document);
     let openapi = move || {
         let response = HttpResponse::Ok()
@@ -140,11 +146,25 @@ fn app(guard: &Guard, document: &Arc<str>) -> GuardedApp {
                 move |worker, request, body, caller| serve(kind, worker, request, body, caller);
             // The table has methods of HTTP alone, which a test holds.
             let verb = Method::from_bytes(operation.method.as_bytes()).unwrap_or_default();
-            resource.route(method(verb).to(handler).require(scope(kind.scope())))
+            let needed = needed(kind, issuers);
+            resource.route(method(verb).to(handler).require(needed))
         });
         app = app.service(declared);
     }
     app
+}
+
+/// The scope of an action, in the token or given by the operator to every token of its issuer.
+fn needed(kind: ActionKind, issuers: &[IssuerSettings]) -> Requirement {
+    let mut given = issuers
+        .iter()
+        .filter(|it| it.scopes.iter().any(|scope| scope == kind.scope()))
+        .map(|it| issuer(&it.issuer))
+        .peekable();
+    match given.peek() {
+        None => scope(kind.scope()),
+        Some(_) => any_of(given.chain([scope(kind.scope())])),
+    }
 }
 
 /// Whether a container action could be done now: 200 or 503, and nothing more for strangers.

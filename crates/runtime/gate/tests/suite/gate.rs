@@ -47,6 +47,14 @@ impl Place {
     /// Starts a gate. `more` stands before the tables of its configuration, `tables` among them.
     pub(crate) async fn gate(self, more: &str, tables: &str) -> Gate {
         let file = write_config(self.path(), more, tables);
+        let text = std::fs::read_to_string(file).unwrap();
+        self.gate_of(&text).await
+    }
+
+    /// Starts a gate with this configuration.
+    pub(crate) async fn gate_of(self, text: &str) -> Gate {
+        let file = self.path().join("gate.toml");
+        std::fs::write(&file, text).unwrap();
         let bound = bind(GateConfig::read(&file).unwrap()).unwrap();
         let (tell, told) = mpsc::channel(1);
         let (ready, is_ready) = oneshot::channel();

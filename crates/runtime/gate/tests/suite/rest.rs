@@ -289,6 +289,24 @@ async fn what_the_broker_refuses_is_a_problem_with_its_status_and_challenge() {
 }
 
 #[tokio::test]
+async fn a_scope_that_the_operator_gives_an_issuer_is_as_good_as_one_in_the_token() {
+    let place = Place::new();
+    let broker = Broker::plain(place.path());
+    let file = crate::gate::write_config(place.path(), REST, "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let gate = place
+        .gate_of(&format!("{text}scopes = [\"containers:read\"]\n"))
+        .await;
+    let rest = gate.rest.unwrap();
+    let bare = gate.issuer.token("job").audience(crate::gate::AUDIENCE);
+    let bare = bare.mint(now()).unwrap();
+    let ask = async |method, target| connect(rest).await.ask(method, target, &bare).await.status;
+    assert_eq!(ask("GET", "/v1/containers").await, 200);
+    assert_eq!(ask("POST", "/v1/containers/web/start").await, 403);
+    assert_eq!(broker.actions().len(), 1);
+}
+
+#[tokio::test]
 async fn readiness_follows_the_broker_and_the_document_is_public() {
     let place = Place::new();
     let broker = Broker::plain(place.path());
