@@ -5,7 +5,6 @@
 
 pub mod action;
 pub mod audit;
-pub mod broker;
 pub mod docker;
 pub mod posture;
 pub mod report;
@@ -28,7 +27,6 @@ pub fn targets() -> impl Iterator<Item = &'static Target> {
     [
         action::TARGETS,
         audit::TARGETS,
-        broker::TARGETS,
         docker::TARGETS,
         posture::TARGETS,
         report::TARGETS,
