@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cofferdam_audit::Error as AuditError;
 use cofferdam_audit::log::{Log, Opened, Options};
@@ -35,7 +35,7 @@ pub(crate) enum NotRecorded {
     /// The record is not in the log.
     #[error("the audit log cannot take the record: {0}")]
     Log(#[from] AuditError),
-    /// The record is on its way to the disk, and may yet get there.
+    /// The record is on its way to the disk, and may yet get there, or it got there too late.
     #[error("the audit log did not take the record within {} s", .0.as_secs_f32())]
     Late(Duration),
 }
@@ -67,11 +67,16 @@ impl Recorder {
         tokio::time::timeout(limit, submitted)
             .await
             .map_err(|_| AuditError::Busy)??;
+        let begun = Instant::now();
         let recorded = tokio::time::timeout(limit, receiver).await;
         recorded
             .map_err(|_| NotRecorded::Late(limit))?
             .map_err(|_| AuditError::Stopped)??;
-        Ok(())
+        // The runtime's timers are up to a millisecond late, and the limit is not.
+        match begun.elapsed() > limit {
+            true => Err(NotRecorded::Late(limit)),
+            false => Ok(()),
+        }
     }
 
     /// Writes a record and waits only for room in the queue. Once such a record could not be
