@@ -379,10 +379,8 @@ fn serve(kind: &str) -> Result<(), Failure> {
                 Some(_) => "ok",
                 None => "nobody",
             };
-            let list = async |principal: Principal| match principal.subject() {
-                Some(_) => Some(web::Json(&CONTAINERS)),
-                None => None,
-            };
+            let list =
+                async |principal: Principal| principal.subject().map(|_| web::Json(&CONTAINERS));
             run!(move || {
                 let bare = get().to(bare).require(scope("containers:read"));
                 let list = get().to(list).require(scope("containers:read"));
