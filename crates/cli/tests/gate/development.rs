@@ -62,11 +62,14 @@ fn one_command_serves_containers_to_whoever_has_a_token() {
         bare.head
     );
 
-    let records = dev.records(&["search", "--action", "container.create"]);
-    let events: Vec<_> = records
-        .iter()
-        .map(|it| it["event"].as_str().unwrap())
-        .collect();
+    // What nobody waits for, such as a refusal, is written a moment later.
+    let mut events = Vec::new();
+    until("the refusal is not in the log", || {
+        let records = dev.records(&["search", "--action", "container.create"]);
+        let event = |record: &serde_json::Value| record["event"].as_str().unwrap().to_owned();
+        events = records.iter().map(event).collect();
+        events.len() >= 5
+    });
     assert_eq!(
         events,
         ["intent", "outcome", "intent", "outcome", "refused"]
