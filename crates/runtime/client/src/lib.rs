@@ -2,7 +2,7 @@
 //!
 //! A service that starts a container for whoever calls it needs no runtime socket and no rights of
 //! its own: it takes its caller's token, exchanges it for one that is meant for the gate (RFC 8693),
-//! and asks the gate for a typed [`Action`]. The gate and the broker judge the caller, not the
+//! and asks the gate for a typed [`Action`](action::Action). The gate and the broker judge the caller, not the
 //! service, and the audit log names both.
 //!
 //! ```no_run
