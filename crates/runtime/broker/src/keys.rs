@@ -1,15 +1,9 @@
 //! Whose tokens are accepted: the issuers of the configuration, and their keys from files.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
 
-use cofferdam_token::settings::{IssuerSettings, KeyFileError, SettingsError};
-use cofferdam_token::{JwkSet, KeyStore, PolicyError, Rejection, Sender, Verified, Verifier};
-
-use crate::watch::Stamp;
-
-/// Bytes that a file of keys may have.
-const MAX_FILE: u64 = 1 << 20;
+use cofferdam_token::settings::{IssuerSettings, KeyFile, KeyFileError, SettingsError};
+use cofferdam_token::{PolicyError, Rejection, Sender, Verified, Verifier};
 
 /// Verified tokens that are kept, of about 2 KiB each.
 const KEPT: usize = 4096;
@@ -24,27 +18,15 @@ pub(crate) struct Issuers {
 #[derive(Debug)]
 struct Issuer {
     settings: IssuerSettings,
-    file: PathBuf,
-    store: Arc<KeyStore>,
-    seen: Mutex<Stamp>,
+    keys: KeyFile,
 }
 
 /// Why there are no issuers to verify with.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// A file of keys cannot be read.
-    #[error("the keys of issuer `{issuer}` cannot be read from `{}`: {source}", .path.display())]
-    Read {
-        /// Whose.
-        issuer: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file of keys has none.
+    /// A file of keys has none, or cannot be read.
     #[error("`{}` is no file of keys of issuer `{issuer}`: {source}", .path.display())]
-    Malformed {
+    File {
         /// Whose.
         issuer: String,
         /// The file.
@@ -72,7 +54,7 @@ impl Issuers {
             .collect::<Result<Vec<_>, _>>()?;
         let policies = issuers
             .iter()
-            .map(|issuer| issuer.settings.policy(Arc::clone(&issuer.store)))
+            .map(|issuer| issuer.settings.policy(issuer.keys.store()))
             .collect::<Result<Vec<_>, _>>()?;
         let verifier = Verifier::new(policies)?.cache(KEPT);
         Ok(Self { verifier, issuers })
@@ -102,59 +84,31 @@ impl Issuers {
 
 impl Issuer {
     fn read(settings: &IssuerSettings) -> Result<Self, KeysError> {
-        let file = settings
-            .keys
-            .clone()
-            .ok_or_else(|| KeysError::NoFile(settings.issuer.clone()))?;
-        let seen = Stamp::of(&file);
-        let keys = read(&settings.issuer, &file)?;
+        let path = settings.keys.as_ref();
+        let path = path.ok_or_else(|| KeysError::NoFile(settings.issuer.clone()))?;
+        let keys = KeyFile::open(path).map_err(|source| KeysError::File {
+            issuer: settings.issuer.clone(),
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self {
             settings: settings.clone(),
-            file,
-            store: Arc::new(KeyStore::new(keys)),
-            seen: Mutex::new(seen),
+            keys,
         })
     }
 
     fn refresh(&self) -> Option<Result<String, KeysError>> {
-        let now = Stamp::of(&self.file);
-        // A stamp is whole at any time, so a panic elsewhere is no reason to stop.
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
-            return None;
-        }
-        *seen = now;
-        let before = self.store.generation();
-        match read(&self.settings.issuer, &self.file) {
-            Ok(keys) => {
-                self.store.replace(keys);
-                (self.store.generation() != before).then(|| {
-                    Ok(format!(
-                        "issuer `{}` has other keys now",
-                        self.settings.issuer
-                    ))
-                })
-            }
-            Err(error) => Some(Err(error)),
-        }
+        let issuer = &self.settings.issuer;
+        let refreshed = self.keys.refresh()?;
+        Some(match refreshed {
+            Ok(()) => Ok(format!("issuer `{issuer}` has other keys now")),
+            Err(source) => Err(KeysError::File {
+                issuer: issuer.clone(),
+                path: self.keys.path().to_owned(),
+                source,
+            }),
+        })
     }
-}
-
-fn read(issuer: &str, path: &Path) -> Result<JwkSet, KeysError> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
-        .map_err(|source| KeysError::Read {
-            issuer: issuer.to_owned(),
-            path: path.to_owned(),
-            source,
-        })?;
-    IssuerSettings::parse_keys(&bytes).map_err(|source| KeysError::Malformed {
-        issuer: issuer.to_owned(),
-        path: path.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
@@ -195,7 +149,7 @@ mod tests {
         std::fs::write(&file, "{}").unwrap();
         assert!(matches!(
             issuers.refresh()[..],
-            [Err(KeysError::Malformed { .. })]
+            [Err(KeysError::File { .. })]
         ));
         assert!(issuers.refresh().is_empty(), "it is said once");
         assert!(valid(&one) && !valid(&two));

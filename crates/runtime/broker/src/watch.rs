@@ -1,27 +1,18 @@
 //! Whether a file or a folder has changed since it was looked at, told from its metadata.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use cofferdam_token::settings::FileMark;
 
 /// What a path was when it was looked at. Two looks at the same path are equal if nobody has
 /// written or replaced it, or a file of the folder, in between.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stamp(Vec<(PathBuf, Mark)>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Mark {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Both times in nanoseconds: whoever sets the one back moves the other.
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+pub(crate) struct Stamp(Vec<(PathBuf, FileMark)>);
 
 impl Stamp {
     /// Looks at a file, or at a folder and the files in it. What is not there has an empty stamp.
     pub(crate) fn of(path: &Path) -> Self {
-        let mut marks: Vec<(PathBuf, Mark)> = std::fs::read_dir(path)
+        let mut marks: Vec<(PathBuf, FileMark)> = std::fs::read_dir(path)
             .into_iter()
             .flatten()
             .filter_map(|entry| look(&entry.ok()?.path()))
@@ -32,16 +23,8 @@ impl Stamp {
     }
 }
 
-fn look(path: &Path) -> Option<(PathBuf, Mark)> {
-    let found = std::fs::metadata(path).ok()?;
-    let mark = Mark {
-        device: found.dev(),
-        inode: found.ino(),
-        size: found.size(),
-        modified: (found.mtime(), found.mtime_nsec()),
-        changed: (found.ctime(), found.ctime_nsec()),
-    };
-    Some((path.to_owned(), mark))
+fn look(path: &Path) -> Option<(PathBuf, FileMark)> {
+    Some((path.to_owned(), FileMark::of(path)?))
 }
 
 #[cfg(test)]

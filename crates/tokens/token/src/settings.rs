@@ -10,6 +10,7 @@
 //! ```
 
 mod claim;
+mod file;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 
 pub use claim::ClaimPath;
+pub use file::{FileMark, KeyFile};
 
 use crate::key::{Jwk, JwkSet, JwkSetError, KeyError, KeyStore};
 use crate::policy::IssuerPolicy;
@@ -100,6 +102,12 @@ pub enum SettingsError {
 /// What is wrong with a file of keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileError {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(String),
+    /// The file has more than 1 MiB.
+    #[error("it has more than 1 MiB")]
+    TooLong,
     /// No JWK set.
     #[error("it is no JWK set: {0}")]
     Set(#[from] JwkSetError),

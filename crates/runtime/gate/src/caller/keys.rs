@@ -1,34 +1,21 @@
 //! The issuers' public keys: from files that are read again when they change, or fetched.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use cofferdam_token::fetch::{Client, FetchError, KeyFetcher, KeySource};
-use cofferdam_token::settings::{IssuerSettings, KeyFileError};
-use cofferdam_token::{IssuerPolicy, JwkSet, KeyStore};
+use cofferdam_token::settings::{IssuerSettings, KeyFile, KeyFileError};
+use cofferdam_token::{IssuerPolicy, KeyStore};
 use rustls::RootCertStore;
 
 use crate::config::ConfigError;
 
-/// Bytes that a file of keys may have.
-const MAX_FILE: u64 = 1 << 20;
-
 /// Why keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The file cannot be read.
-    #[error("the keys in `{}` cannot be read: {error}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The file holds no keys.
+    /// A file of keys has none, or cannot be read.
     #[error("the keys in `{}` cannot be used: {error}", .path.display())]
-    Content {
+    File {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -51,16 +38,6 @@ pub(crate) struct Keys {
     files: Vec<KeyFile>,
     fetchers: Vec<Arc<KeyFetcher>>,
 }
-
-#[derive(Debug)]
-struct KeyFile {
-    path: PathBuf,
-    store: Arc<KeyStore>,
-    /// What the file was like when it was read.
-    stamp: Mutex<Option<Stamp>>,
-}
-
-type Stamp = (SystemTime, u64);
 
 impl Keys {
     /// Reads the files, and starts to fetch the rest. An issuer that cannot be reached now is asked
@@ -96,13 +73,12 @@ impl Keys {
     }
 
     fn file(&mut self, path: &Path) -> Result<Arc<KeyStore>, KeysError> {
-        let stamp = stamp(path);
-        let store = Arc::new(KeyStore::new(read(path)?));
-        self.files.push(KeyFile {
+        let file = KeyFile::open(path).map_err(|error| KeysError::File {
             path: path.to_owned(),
-            store: Arc::clone(&store),
-            stamp: Mutex::new(stamp),
-        });
+            error,
+        })?;
+        let store = file.store();
+        self.files.push(file);
         Ok(store)
     }
 
@@ -125,18 +101,13 @@ impl Keys {
     /// Reads the files that have changed. One that cannot be used leaves the old keys in place.
     pub(crate) fn read_changed(&self) {
         for file in &self.files {
-            let now = stamp(&file.path);
-            let mut stamp = file.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-            if now == *stamp || now.is_none() {
-                continue;
-            }
-            *stamp = now;
-            match read(&file.path) {
-                Ok(keys) => {
-                    file.store.replace(keys);
-                    tracing::info!(file = %file.path.display(), "the issuer's keys were read again");
+            let path = file.path().display();
+            match file.refresh() {
+                None => {}
+                Some(Ok(())) => tracing::info!(file = %path, "the issuer has other keys now"),
+                Some(Err(error)) => {
+                    tracing::warn!(file = %path, %error, "the former keys of the issuer stay in place");
                 }
-                Err(error) => tracing::warn!(%error, "the former keys of the issuer stay in place"),
             }
         }
     }
@@ -168,30 +139,6 @@ async fn fetch(settings: &IssuerSettings, client: Client) -> Result<Arc<KeyFetch
             builder.start_unloaded(client)
         }
     }
-}
-
-fn read(path: &Path) -> Result<JwkSet, KeysError> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path);
-    // One byte more than a set may have makes it no set.
-    file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-        .and_then(|read| match read as u64 > MAX_FILE {
-            true => Err(std::io::Error::other("it has more than 1 MiB")),
-            false => Ok(()),
-        })
-        .map_err(|error| KeysError::Read {
-            path: path.to_owned(),
-            error,
-        })?;
-    IssuerSettings::parse_keys(&bytes).map_err(|error| KeysError::Content {
-        path: path.to_owned(),
-        error,
-    })
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 #[cfg(test)]
