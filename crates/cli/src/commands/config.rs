@@ -10,6 +10,7 @@ use crate::output;
 use cofferdam_broker::BrokerConfig;
 use cofferdam_gate::GateConfig;
 use cofferdam_report::visible_lines;
+use cofferdam_sandbox::Enforcement;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,14 @@ fn size(bytes: u64) -> String {
         .map_or(format!("{bytes} bytes"), |(shift, unit)| {
             format!("{} {unit}", bytes >> shift)
         })
+}
+
+/// How a process is confined.
+fn sandbox(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Required => "required",
+        Enforcement::BestEffort => "as far as the kernel has it",
+    }
 }
 
 /// Items with commas, or what there is instead.

@@ -5,9 +5,8 @@ use crate::dev::{self, Engine};
 use crate::exit::Exit;
 use crate::input::Failure;
 use crate::{output, process};
-use cofferdam_gate::config::Sandbox;
 use cofferdam_gate::{Addresses, GateConfig};
-use cofferdam_sandbox::{Confinement, Enforcement, Role, User};
+use cofferdam_sandbox::{Confinement, Role, User};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -140,10 +139,7 @@ fn confinement(config: &GateConfig, with_its_broker: bool) -> Confinement {
             listen: listen.map(SocketAddr::port).collect(),
             connect: config.connects_to(),
         },
-        enforcement: match config.sandbox {
-            Sandbox::Required => Enforcement::Required,
-            Sandbox::BestEffort => Enforcement::BestEffort,
-        },
+        enforcement: config.sandbox,
         user,
         read: config.readable(),
         write: Vec::new(),

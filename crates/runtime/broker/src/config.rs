@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_action::action::ActionKind;
 use cofferdam_action::floor::{Capabilities, Exception, FloorConfig, Images, LabelRules, Limits};
+use cofferdam_sandbox::Enforcement;
 use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
@@ -56,7 +57,7 @@ pub struct BrokerConfig {
     pub groups: Vec<String>,
     /// What happens where the process cannot be confined.
     #[serde(default)]
-    pub sandbox: Sandbox,
+    pub sandbox: Enforcement,
     /// Connections of the gate at most. Each open stream takes one.
     #[serde(default = "connections")]
     pub connections: usize,
@@ -95,17 +96,6 @@ pub enum PolicyMode {
     /// The action is done, and the audit log says that it would have been refused: for moving in.
     /// Never what concerns another tenant, and never the floor.
     WouldDeny,
-}
-
-/// What happens where the process cannot be confined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// It does not start.
-    #[default]
-    Required,
-    /// It starts, and says what does not hold.
-    BestEffort,
 }
 
 /// What is wrong with a configuration. `Display` begins with the file, and its line where there is
@@ -318,7 +308,7 @@ scope = "builds:bind"
         assert_eq!(floor.limits, FloorConfig::default().limits);
         assert_eq!(config.socket_mode, 0o660);
         assert_eq!(config.policy_mode, PolicyMode::Enforce);
-        assert_eq!(config.sandbox, Sandbox::Required);
+        assert_eq!(config.sandbox, Enforcement::Required);
     }
 
     #[test]

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cofferdam_sandbox::{Confinement, Enforcement, Role, User, confine};
+use cofferdam_sandbox::{Confinement, Role, User, confine};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::broker::{Broker, OpenError, Say};
-use crate::config::{BrokerConfig, ConfigError, Sandbox};
+use crate::config::{BrokerConfig, ConfigError};
 use crate::server::{Peer, Server};
 use crate::upstream::Timing;
 
@@ -262,10 +262,7 @@ fn confinement(config: &BrokerConfig, peer: Peer, listener: &StdListener) -> Con
     };
     Confinement {
         role: Role::Broker,
-        enforcement: match config.sandbox {
-            Sandbox::Required => Enforcement::Required,
-            Sandbox::BestEffort => Enforcement::BestEffort,
-        },
+        enforcement: config.sandbox,
         user,
         read,
         write,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cofferdam_sandbox::Enforcement;
 use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
@@ -61,7 +62,7 @@ pub struct GateConfig {
     pub group: Option<String>,
     /// What happens where the process cannot be confined.
     #[serde(default)]
-    pub sandbox: Sandbox,
+    pub sandbox: Enforcement,
     /// The file that it was read from, for a reload.
     #[serde(skip)]
     source: Option<PathBuf>,
@@ -93,17 +94,6 @@ pub enum ClientCertificates {
     /// A client that shows none is not talked to.
     #[default]
     Required,
-}
-
-/// What happens where the process cannot be confined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// It does not start.
-    #[default]
-    Required,
-    /// It starts, and says what does not hold.
-    BestEffort,
 }
 
 /// `[limits]`. What is counted per principal is counted per issuer and subject.
@@ -306,7 +296,7 @@ impl GateConfig {
                     .to_owned(),
             );
         }
-        if self.sandbox == Sandbox::BestEffort {
+        if self.sandbox == Enforcement::BestEffort {
             warnings.push(
                 "`sandbox = \"best-effort\"` starts the gate even where it cannot be confined"
                     .to_owned(),

@@ -43,10 +43,12 @@ pub enum Role {
     },
 }
 
-/// What happens if a measure cannot be held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happens if a measure cannot be held; in a configuration, `required` or `best-effort`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Enforcement {
     /// Refuse to start.
+    #[default]
     Required,
     /// Hold what the kernel can, and say in the report what it cannot.
     BestEffort,

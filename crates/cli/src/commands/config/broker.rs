@@ -31,7 +31,10 @@ pub(super) fn explain(config: &BrokerConfig) -> Result<Told, Failure> {
         Some(user) => format!("becomes the user `{user}`"),
         None => "stays the user that starts it".to_owned(),
     };
-    told.say("process", format!("{user}; sandbox {}", sandbox(config)));
+    told.say(
+        "process",
+        format!("{user}; sandbox {}", super::sandbox(config.sandbox)),
+    );
     told.say(
         "records",
         format!(
@@ -47,13 +50,6 @@ pub(super) fn explain(config: &BrokerConfig) -> Result<Told, Failure> {
     policy(config, &mut told)?;
     floor(config, &mut told);
     Ok(told)
-}
-
-fn sandbox(config: &BrokerConfig) -> &'static str {
-    match config.sandbox {
-        cofferdam_broker::config::Sandbox::Required => "required",
-        cofferdam_broker::config::Sandbox::BestEffort => "as far as the kernel has it",
-    }
 }
 
 fn policy(config: &BrokerConfig, told: &mut Told) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use super::{Told, issuer, size};
 use crate::input::Failure;
 use cofferdam_gate::GateConfig;
-use cofferdam_gate::config::{ClientCertificates, Sandbox};
+use cofferdam_gate::config::ClientCertificates;
 
 pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
     let mut told = Told {
@@ -52,10 +52,7 @@ pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
         Some(user) => format!("becomes the user `{user}`"),
         None => "stays the user that starts it".to_owned(),
     };
-    let sandbox = match config.sandbox {
-        Sandbox::Required => "required",
-        Sandbox::BestEffort => "as far as the kernel has it",
-    };
+    let sandbox = super::sandbox(config.sandbox);
     told.say("process", format!("{user}; sandbox {sandbox}"));
     if let Some(url) = &config.public_url {
         told.say("clients", format!("know the REST API as {url}"));

@@ -4,7 +4,9 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{BrokerConfig, PolicyMode, Sandbox};
+use cofferdam_sandbox::Enforcement;
+
+use super::{BrokerConfig, PolicyMode};
 
 pub(super) fn of(config: &BrokerConfig) -> Vec<String> {
     let mut warnings = config.floor().warnings();
@@ -15,7 +17,7 @@ pub(super) fn of(config: &BrokerConfig) -> Vec<String> {
             "no policy is enforced: what one denies is done, and noted in the audit log".to_owned(),
         );
     }
-    if config.sandbox == Sandbox::BestEffort {
+    if config.sandbox == Enforcement::BestEffort {
         warn("the broker starts even where the kernel does not confine it".to_owned());
     }
     if config.gate_user.is_none() {
