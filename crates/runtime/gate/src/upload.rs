@@ -36,6 +36,20 @@ where
         .unwrap_or(Err(Refused::Body(BodyError::TimedOut)))
 }
 
+/// How long what nobody wants of a body is still read.
+const DISCARD: Duration = Duration::from_secs(2);
+
+/// Reads on without keeping anything, for a while. A connection that is closed while its client
+/// still sends is reset, and the client loses the answer that says why (RFC 9112 §9.6).
+pub(crate) async fn discard<S, E>(mut body: S)
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let rest = async { while let Some(Ok(_)) = body.next().await {} };
+    // Who sends for longer is cut off.
+    let _ = tokio::time::timeout(DISCARD, rest).await;
+}
+
 /// An archive on its way in.
 pub(crate) struct Archive<S> {
     parts: Parts<S>,

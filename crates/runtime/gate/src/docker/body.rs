@@ -17,7 +17,7 @@ use crate::upload;
 use super::tap::Head;
 
 /// A body as both dialects read one. A length that is too long is refused before a byte is read.
-pub(super) async fn whole(body: Incoming, time: Duration) -> Result<Bytes, Refused> {
+pub(super) async fn whole(body: &mut Incoming, time: Duration) -> Result<Bytes, Refused> {
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(upload::too_long(MAX_BODY as u64));
     }

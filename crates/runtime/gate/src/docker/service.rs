@@ -23,7 +23,7 @@ use crate::caller::{Presented, thumbprint};
 use crate::gate::{Gate, Live};
 use crate::limits::{Permit, Slot};
 use crate::refusal::{HttpError, Refused};
-use crate::upload::Archive;
+use crate::upload::{Archive, discard};
 
 use super::body::{Answer, whole};
 use super::server::Certificate;
@@ -56,8 +56,14 @@ pub(super) async fn serve(
     };
     let live = connection.gate.live();
     let raw = connection.head.take(follows).unwrap_or_default();
+    let (head, mut body) = request.into_parts();
+    let request = Request::from_parts(head, ());
     let mut told = Told::default();
-    let mut response = match judge(&connection, &live, request, &raw, &mut told).await {
+    let judged = judge(&connection, &live, request, &mut body, &raw, &mut told).await;
+    if !body.is_end_stream() {
+        connection.gate.spawn(discard(body.into_data_stream()));
+    }
+    let mut response = match judged {
         Ok(response) => response,
         Err(refused) => {
             told.log(&connection, &raw, &refused);
@@ -100,7 +106,8 @@ impl Told {
 async fn judge(
     connection: &Arc<Connection>,
     live: &Live,
-    mut request: Request<Incoming>,
+    mut request: Request<()>,
+    body: &mut Incoming,
     raw: &Bytes,
     told: &mut Told,
 ) -> Result<Response<Answer>, Refused> {
@@ -148,7 +155,6 @@ async fn judge(
         .headers()
         .contains_key(UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
-    let body = request.into_body();
     let read = async {
         let routed = docker::route(head)?;
         match routed.body() {
@@ -240,7 +246,7 @@ fn respond(
 type Read<'r> = (&'r str, &'r str, Vec<(&'r str, &'r [u8])>);
 
 /// Reads the head from its bytes, and compares it with what hyper made of them.
-fn read_head<'r>(request: &Request<Incoming>, raw: &'r Bytes) -> Result<Read<'r>, HttpError> {
+fn read_head<'r>(request: &Request<()>, raw: &'r Bytes) -> Result<Read<'r>, HttpError> {
     if request.version() != Version::HTTP_11 {
         return Err(HttpError::Version);
     }

@@ -18,7 +18,7 @@ use crate::caller::thumbprint;
 use crate::gate::{Gate, Live};
 use crate::limits::Permit;
 use crate::refusal::{HttpError, Refused};
-use crate::upload::{Archive, whole};
+use crate::upload::{Archive, discard, whole};
 
 use super::answer;
 
@@ -35,11 +35,14 @@ pub(super) async fn serve(
     kind: ActionKind,
     worker: Data<Worker>,
     request: HttpRequest,
-    body: Payload,
+    mut body: Payload,
     caller: Principal,
 ) -> HttpResponse {
     let mut told = None;
-    match judge(kind, &worker, &request, body, &caller, &mut told).await {
+    let judged = judge(kind, &worker, &request, &mut body, &caller, &mut told).await;
+    // At its end already, where all of it was wanted.
+    actix_web::rt::spawn(discard(body));
+    match judged {
         Ok(response) => response,
         Err(refused) => {
             tracing::info!(
@@ -60,7 +63,7 @@ async fn judge(
     kind: ActionKind,
     worker: &Worker,
     request: &HttpRequest,
-    body: Payload,
+    body: &mut Payload,
     caller: &Principal,
     told: &mut Option<String>,
 ) -> Result<HttpResponse, Refused> {

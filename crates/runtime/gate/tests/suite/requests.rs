@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cofferdam_action::action::{Action, ActionKind};
 use cofferdam_action::refusal::Rule;
 use cofferdam_action::wire::{Ask, Body, By, Frame, Refused};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
 use crate::broker::{Broker, REQUEST};
@@ -353,4 +354,37 @@ async fn the_stat_of_a_path_comes_in_its_header() {
         answer.header("x-docker-container-path-stat"),
         Some("eyJuYW1lIjoiYSJ9")
     );
+}
+
+#[tokio::test]
+async fn whoever_sends_a_large_body_to_what_is_refused_still_reads_why() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let gate = place.gate("listen_rest = \"127.0.0.1:0\"", "").await;
+    let token = gate.token("alice");
+    let part = vec![b'x'; 64 << 10];
+    let chunk = [format!("{:x}\r\n", part.len()).as_bytes(), &part, b"\r\n"].concat();
+    for (address, target, who, status) in [
+        (gate.address, "/v1.41/build?version=1", token.as_str(), 403),
+        (gate.address, "/v1.41/build?version=1", "no.to.ken", 401),
+        (gate.rest.unwrap(), "/v1/containers", token.as_str(), 400),
+    ] {
+        let mut client = connect(address).await;
+        let kind = match target {
+            "/v1/containers" => "application/json",
+            _ => "application/x-tar",
+        };
+        let headers = format!("Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n");
+        client
+            .send(request("POST", target, who, &headers, b""))
+            .await;
+        // A client whose write fails says that, and not what it was answered.
+        for _ in 0..1024 {
+            client.stream.write_all(&chunk).await.unwrap();
+        }
+        client.stream.write_all(b"0\r\n\r\n").await.unwrap();
+        let answer = client.answer(false).await;
+        assert_eq!(answer.status, status, "{target}: {}", answer.text());
+        assert!(!answer.body.is_empty());
+    }
 }
