@@ -1,8 +1,9 @@
 //! `gate --dev`: what it makes, keeps, and leaves behind.
 
-use crate::dev::Dev;
+use crate::dev::{Answer, Dev};
 use crate::engine;
 use serde_json::json;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -75,6 +76,41 @@ fn one_command_serves_containers_to_whoever_has_a_token() {
         ["intent", "outcome", "intent", "outcome", "refused"]
     );
     assert!(dev.audit(&["verify"]).status().unwrap().success());
+}
+
+#[test]
+fn the_rest_api_runs_a_command_and_streams_its_output() {
+    let dev = Dev::start();
+    let ask = |method: &str, target: &str, body: &str| {
+        let address = dev.rest_url().split_once("://").unwrap().1;
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let kind = match body.is_empty() {
+            true => "",
+            false => "Content-Type: application/json\r\n",
+        };
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            dev.token("alice-exec"),
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Answer::of(&answer)
+    };
+    let create = json!({ "image": "allowed/app:1", "name": "web", "process": { "command": ["sleep", "60"] } });
+    let made = ask("POST", "/v1/containers", &create.to_string());
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(ask("POST", "/v1/containers/web/start", "").status, 204);
+    let command = json!({ "command": ["echo", "from inside"], "attach_stdout": true });
+    let exec = ask("POST", "/v1/containers/web/exec", &command.to_string());
+    let exec = exec.json()["Id"].as_str().unwrap().to_owned();
+    let output = ask("POST", &format!("/v1/exec/{exec}/start"), "");
+    assert_eq!(output.status, 200);
+    // A frame of standard output: its kind, its length, and what was written.
+    assert_eq!(output.body, b"\x01\0\0\0\0\0\0\x0cfrom inside\n");
+    let ended = ask("GET", &format!("/v1/exec/{exec}"), "");
+    assert_eq!(ended.json()["ExitCode"], 0, "{}", ended.text());
 }
 
 #[test]
