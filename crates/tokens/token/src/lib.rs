@@ -1,9 +1,10 @@
 //! Strict bearer tokens: header, JWS, claims, decisions, challenges.
 //!
-//! The core that a resource server needs to accept an access token, without a framework and without
-//! I/O. It takes a JWS in compact serialization and nothing else; the algorithm comes from an
-//! allow-list that is bound to the key; the profile is RFC 9068 unless another is named; `none` does
-//! not exist. What weakens stands in [`danger`].
+//! The core that a resource server needs to accept an access token, without a framework, and without
+//! I/O unless a feature brings it (`fetch`, `redis`, `settings`). It takes a JWS in compact
+//! serialization and nothing else; the algorithm comes from an allow-list that is bound to the key;
+//! the profile is RFC 9068 unless another is named; `none` does not exist. What weakens stands in
+//! [`danger`].
 //!
 //! ```
 //! use cofferdam_token::{Algorithm, IssuerPolicy, JwkSet, Verifier, requirement};
