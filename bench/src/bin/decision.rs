@@ -73,6 +73,7 @@ fn compare(
         let request = Request {
             principal: principal(),
             action: approved.action(),
+            given_name: approved.action().given_name(),
             resources: &resources,
             now: NOW,
         };

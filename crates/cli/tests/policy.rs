@@ -118,7 +118,7 @@ fn a_request_is_explained() {
         r#"{"storage":{"binds":[{"source":{"volume":"data"},"target":"/d"}]}}"#,
     ]);
     assert_eq!(code, 1);
-    let denied = "denied: no policy permits `container.create` on the volume `data` for the role \
+    let denied = "denied: no policy permits `container.create` on another's volume for the role \
                   `runner`\n  under other conditions `container.create` is permitted by ";
     assert!(said.starts_with(denied), "{said}");
 

@@ -83,16 +83,6 @@ impl Caller {
         &self.token_sha256
     }
 
-    /// For an audit record.
-    pub(crate) fn who(&self) -> Who {
-        Who {
-            issuer: self.token.issuer().to_owned(),
-            subject: self.token.subject().unwrap_or_default().to_owned(),
-            client: self.token.client_id().unwrap_or_default().to_owned(),
-            token_sha256: self.token_sha256.clone(),
-        }
-    }
-
     /// For the floor.
     pub(crate) fn before_floor(&self, images: CallerImages) -> floor::Caller {
         floor::Caller {
@@ -113,6 +103,16 @@ impl Caller {
             roles: self.roles.iter().map(String::as_str).collect(),
             groups: self.token.claims().groups().collect(),
         }
+    }
+}
+
+/// The holder of a token, for an audit record.
+pub(crate) fn who(token: &Verified, token_sha256: String) -> Who {
+    Who {
+        issuer: token.issuer().to_owned(),
+        subject: token.subject().unwrap_or_default().to_owned(),
+        client: token.client_id().unwrap_or_default().to_owned(),
+        token_sha256,
     }
 }
 

@@ -128,8 +128,14 @@ async fn carry_out(
         request,
         action,
         tenant,
+        host_paths,
     } = recorded;
     let pending = Pending::new(broker, request, action.kind().changes());
+    if let Err(refused) = step::walk(&host_paths) {
+        let detail = format!("not done: {}", refused.message);
+        pending.settle(false, detail, Vec::new()).await;
+        return Some(Err(refused));
+    }
     let acted = act(
         broker.tenancy(),
         broker.engine(),

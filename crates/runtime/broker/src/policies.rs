@@ -183,6 +183,7 @@ mod tests {
                     groups: Vec::new(),
                 },
                 action: &cofferdam_action::action::Action::Ping,
+                given_name: None,
                 resources: &[],
                 now,
             };

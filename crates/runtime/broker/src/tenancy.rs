@@ -37,6 +37,7 @@ pub use store::{Counts, JournalError, Store};
 pub use view::{JsonView, LinesView, View, ViewError};
 
 use images::Images;
+pub(crate) use images::named;
 
 /// Everything that knows whose what is.
 #[derive(Debug)]

@@ -215,6 +215,7 @@ impl Case {
                 groups: texts(&self.groups),
             },
             action: &action,
+            given_name: action.given_name(),
             resources: &resources,
             now: self.at,
         })))

@@ -14,15 +14,21 @@ use cofferdam_action::container::{
 use cofferdam_action::image::{ImageRef, ImageVersion};
 use cofferdam_action::value::{Signal, UserSpec};
 
+use crate::request::Request;
+
 type Pairs = Vec<(String, Value)>;
 
-/// The context of an action at a time.
+/// The context of a request.
 ///
 /// # Errors
 /// What Cedar says of a context that cannot be made.
-pub(crate) fn context(action: &Action, now: u64) -> Result<Context, String> {
-    let mut pairs = members(action)?;
-    pairs.push(("time".to_owned(), time(now)?));
+pub(crate) fn context(request: &Request<'_>) -> Result<Context, String> {
+    let mut pairs = members(request.action)?;
+    // Never that of the action: the broker may have put the engine's in its place.
+    if let Some(name) = request.given_name {
+        pairs.push(("name".to_owned(), text(name)));
+    }
+    pairs.push(("time".to_owned(), time(request.now)?));
     Context::from_pairs(pairs).map_err(|error| error.to_string())
 }
 
@@ -78,7 +84,6 @@ fn members(action: &Action) -> Result<Pairs, String> {
             container: _,
             signal,
         } => add("signal", long(signal.as_ref().map_or(9, number))),
-        Action::ContainerRename { container: _, name } => add("name", text(name.as_str())),
         Action::ContainerRemove {
             container: _,
             force,
@@ -102,15 +107,7 @@ fn members(action: &Action) -> Result<Pairs, String> {
         }
         Action::ImageTag { image: _, target } => add("target", image(target)?),
         Action::ImageRemove { force, .. } => add("force", Value::new_bool(*force)),
-        Action::NetworkCreate(network) => {
-            add("name", text(network.name.as_str()));
-            add("internal", Value::new_bool(network.internal));
-        }
-        Action::VolumeCreate { name, labels: _ } => {
-            if let Some(name) = name {
-                add("name", text(name.as_str()));
-            }
-        }
+        Action::NetworkCreate(network) => add("internal", Value::new_bool(network.internal)),
 
         Action::Ping
         | Action::Version
@@ -127,6 +124,7 @@ fn members(action: &Action) -> Result<Pairs, String> {
         | Action::ContainerStart { .. }
         | Action::ContainerStop { .. }
         | Action::ContainerRestart { .. }
+        | Action::ContainerRename { .. }
         | Action::ContainerPause { .. }
         | Action::ContainerUnpause { .. }
         | Action::ContainerResize { .. }
@@ -146,6 +144,7 @@ fn members(action: &Action) -> Result<Pairs, String> {
         | Action::NetworkPrune { .. }
         | Action::VolumeList { .. }
         | Action::VolumeInspect { .. }
+        | Action::VolumeCreate { .. }
         | Action::VolumeRemove { .. }
         | Action::VolumePrune { .. } => {}
     }
@@ -156,7 +155,7 @@ fn members(action: &Action) -> Result<Pairs, String> {
 /// somebody has thought about whether policy should see it.
 fn of_create(create: &ContainerCreate) -> Result<Pairs, String> {
     let ContainerCreate {
-        name,
+        name: _,
         image: image_name,
         platform: _,
         labels,
@@ -169,9 +168,6 @@ fn of_create(create: &ContainerCreate) -> Result<Pairs, String> {
     } = create;
     let mut pairs = Pairs::with_capacity(24);
     let mut add = |name: &str, value: Value| pairs.push((name.to_owned(), value));
-    if let Some(name) = name {
-        add("name", text(name.as_str()));
-    }
     add("image", image(image_name)?);
     let labels = labels.0.iter();
     let labels = labels.map(|(key, value)| Value::new_string(format!("{key}={value}")));
@@ -243,7 +239,7 @@ fn of_storage(pairs: &mut Pairs, storage: &Storage) {
 fn of_network(pairs: &mut Pairs, network: &Network) {
     let Network {
         mode,
-        endpoint: _,
+        endpoint,
         disabled,
         exposed_ports: _,
         published_ports,
@@ -254,6 +250,8 @@ fn of_network(pairs: &mut Pairs, network: &Network) {
     } = network;
     let mode = match mode {
         _ if *disabled => "none",
+        // An endpoint alone joins its network.
+        NetworkMode::Default if endpoint.is_some() => "network",
         NetworkMode::Default => "default",
         NetworkMode::Bridge => "bridge",
         NetworkMode::None => "none",

@@ -9,6 +9,9 @@ pub struct Request<'a> {
     pub principal: Principal<'a>,
     /// What for. Of a create, policy sees what the floor has made of it.
     pub action: &'a Action,
+    /// The name that the caller gives to what the action makes or renames, as they wrote it:
+    /// [`Action::given_name`] before anything is put in its place.
+    pub given_name: Option<&'a str>,
     /// The objects that the action refers to: one for each of
     /// [`Action::references`], in its order. A volume that a create would make belongs to the
     /// caller.

@@ -152,7 +152,7 @@ impl PolicySet {
             .ok_or("the action has no policies")?;
         let action = names.action(kind).ok_or("the action has no entity")?;
         let principal = names.principal(&request.principal)?;
-        let context = context(request.action, request.now)?;
+        let context = context(request)?;
         let principal_uid = principal.uid();
         let mut entities = vec![principal, action.entity.clone()];
         let mut uids = Vec::with_capacity(subjects.len());
@@ -207,7 +207,8 @@ impl PolicySet {
         request: &Request<'_>,
         subject: &Subject<'_>,
     ) -> String {
-        let what = format!("`{}`{}", request.action.kind().id(), on(subject));
+        let own = request.principal.owner;
+        let what = format!("`{}`{}", request.action.kind().id(), on(subject, own));
         let Some(first) = forbidding.first() else {
             let who = match request.principal.roles.as_slice() {
                 [] => "a caller without a role".to_owned(),
@@ -240,19 +241,27 @@ impl PolicySet {
     }
 }
 
-/// ` on the container db`, or nothing where the action names no object.
-fn on(subject: &Subject<'_>) -> String {
+/// ` on the container db`, or nothing where the action names no object. What is another's is not
+/// named: whoever asked may have written its id alone.
+fn on(subject: &Subject<'_>, own: &str) -> String {
     let resource = &subject.resource;
-    let name = match (&subject.image, resource.kind) {
-        (Some(image), _) => image.to_string(),
-        (None, ResourceKind::System) => return String::new(),
-        (None, ResourceKind::Tenant) if *resource == Resource::everyone() => {
+    let kind = resource.kind;
+    match kind {
+        ResourceKind::Tenant if *resource == Resource::everyone() => {
             return " on the objects of everyone".to_owned();
         }
-        (None, ResourceKind::Tenant) => return String::new(),
-        (None, _) => resource.name.unwrap_or(resource.id).to_owned(),
+        ResourceKind::Tenant | ResourceKind::System => return String::new(),
+        _ => {}
+    }
+    let is_everyones = subject.image.is_some() && resource.owner.is_none();
+    if resource.owner != Some(own) && !is_everyones {
+        return format!(" on another's {}", kind.word());
+    }
+    let name = match &subject.image {
+        Some(image) => image.to_string(),
+        None => resource.name.unwrap_or(resource.id).to_owned(),
     };
-    format!(" on the {} {}", resource.kind.word(), quote(&name))
+    format!(" on the {} {}", kind.word(), quote(&name))
 }
 
 /// The lengths keep apart what would run together.
@@ -325,6 +334,7 @@ mod tests {
                 let request = Request {
                     principal: principal.clone(),
                     action: &action,
+                    given_name: action.given_name(),
                     resources: &resources,
                     now: 0,
                 };
@@ -338,7 +348,7 @@ mod tests {
                         uid.clone(),
                         action.uid.clone(),
                         resource.uid(),
-                        context(request.action, 0).unwrap(),
+                        context(&request).unwrap(),
                         Some(&schema),
                     );
                     asked.unwrap_or_else(|error| panic!("{text}: {error}"));

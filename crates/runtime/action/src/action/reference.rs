@@ -1,5 +1,7 @@
 //! What an action refers to: the objects whose owner the broker must know before it acts.
 
+use std::fmt;
+
 use super::Action;
 use crate::container::{Bind, BindSource, ContainerCreate, Endpoint, Mount, NetworkMode};
 use crate::image::ImageSelector;
@@ -35,6 +37,18 @@ pub enum ReferenceMut<'a> {
     Image(&'a mut ImageSelector),
 }
 
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reference::Container(container) => container.fmt(f),
+            Reference::Network(network) => network.fmt(f),
+            Reference::Volume(volume) => volume.fmt(f),
+            Reference::Exec(exec) => exec.fmt(f),
+            Reference::Image(image) => image.fmt(f),
+        }
+    }
+}
+
 impl Action {
     /// Every object that this action refers to, in a fixed order.
     #[must_use]
@@ -51,6 +65,18 @@ impl Action {
                 ReferenceMut::Image(image) => Reference::Image(image.clone()),
             })
             .collect()
+    }
+
+    /// The name that this action gives to what it makes or renames, if the caller chose one.
+    #[must_use]
+    pub fn given_name(&self) -> Option<&str> {
+        match self {
+            Action::ContainerCreate(create) => create.name.as_ref().map(|name| name.as_str()),
+            Action::ContainerRename { name, .. } => Some(name.as_str()),
+            Action::NetworkCreate(network) => Some(network.name.as_str()),
+            Action::VolumeCreate { name, .. } => name.as_ref().map(|name| name.as_str()),
+            _ => None,
+        }
     }
 
     /// Every object that this action refers to, to be resolved in place. The match is exhaustive,

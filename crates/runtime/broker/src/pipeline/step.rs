@@ -1,19 +1,20 @@
 //! The steps before anything is done. Each either makes what the next one needs, or denies.
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
 use cofferdam_action::action::{Action, ActionKind};
-use cofferdam_action::floor::Approved;
+use cofferdam_action::floor::{Approved, HostPathUse};
 use cofferdam_action::refusal::Refusal;
 use cofferdam_action::wire::{By, RawToken, Refused};
-use cofferdam_audit::record::{Decision, Who};
+use cofferdam_audit::record::Decision;
 use cofferdam_policy::{Decision as Verdict, Request, Resource, ResourceKind};
 use cofferdam_token::{Sender, base64url};
 
 use crate::act::refusal;
 use crate::broker::{Broker, Rules};
-use crate::caller::{Caller, hex, token_sha256};
+use crate::caller::{Caller, hex, token_sha256, who};
 use crate::config::PolicyMode;
 use crate::host_path;
 use crate::tenancy::{self, Kind, Object, Tenant};
@@ -31,6 +32,7 @@ pub(super) struct Resolved {
     caller: Caller,
     tenant: Tenant,
     action: Action,
+    given_name: Option<String>,
     objects: Vec<Object>,
 }
 
@@ -40,6 +42,7 @@ pub(super) struct Floored {
     caller: Caller,
     tenant: Tenant,
     approved: Approved,
+    given_name: Option<String>,
     objects: Vec<Object>,
 }
 
@@ -48,6 +51,7 @@ pub(super) struct Floored {
 pub(crate) struct Permitted {
     tenant: Tenant,
     action: Action,
+    host_paths: Vec<HostPathUse>,
     decision: Decision,
 }
 
@@ -57,6 +61,7 @@ pub(super) struct Recorded {
     pub(super) request: String,
     pub(super) action: Action,
     pub(super) tenant: Tenant,
+    pub(super) host_paths: Vec<HostPathUse>,
 }
 
 /// Who is it? Nothing that the gate says of the token is believed.
@@ -67,6 +72,7 @@ pub(super) fn verify(
     decision: &mut Decision,
 ) -> Result<Caller, Denied> {
     let raw = token.expose();
+    decision.who.token_sha256 = token_sha256(raw);
     let denied = |status, message: &str, reason: String| Denied {
         refused: refusal(By::Token, status, message.to_owned()),
         reason,
@@ -94,22 +100,12 @@ pub(super) fn verify(
             denied(status, rejection.description(), reason)
         })
         .and_then(|(verified, settings)| {
+            decision.who = who(&verified, token_sha256(raw));
             Caller::of(raw, verified, settings)
                 .map_err(|error| denied(403, &error.to_string(), error.to_string()))
-        });
-    match &caller {
-        Ok(caller) => {
-            decision.who = caller.who();
-            decision.owner = caller.tenant().owner.to_string();
-        }
-        Err(_) => {
-            decision.who = Who {
-                token_sha256: token_sha256(raw),
-                ..Who::default()
-            };
-        }
-    }
-    caller
+        })?;
+    decision.owner = caller.tenant().owner.to_string();
+    Ok(caller)
 }
 
 /// What the gate has refused for a caller whose token is valid.
@@ -128,6 +124,7 @@ pub(super) fn scope(
     let kind = action.kind();
     decision.action = kind.id().to_owned();
     decision.action_sha256 = action_sha256(action);
+    decision.objects = written(action);
     let scope = kind.scope();
     if caller.has_scope(scope) {
         return Ok(());
@@ -154,19 +151,24 @@ pub(super) async fn resolve(
     decision: &mut Decision,
 ) -> Result<Resolved, Denied> {
     let tenant = sight(rules, &caller, &action);
+    let given_name = action.given_name().map(str::to_owned);
     let objects = broker.tenancy().resolve(&mut action, &tenant).await;
     let objects = objects.map_err(|refused| Denied {
         reason: refused.message.clone(),
         refused,
     })?;
-    decision.objects = objects
-        .iter()
-        .map(|object| object.recorded().to_owned())
-        .collect();
+    // What is made comes first, since a record is cut short at its end, and the name leads from what
+    // the engine has back to its intent.
+    let found = objects.iter().flat_map(|it| [&*it.name, it.recorded()]);
+    let found = found.map(str::to_owned).collect();
+    let written = std::mem::replace(&mut decision.objects, found);
+    decision.objects.extend(written);
+    each_once(&mut decision.objects);
     Ok(Resolved {
         caller,
         tenant,
         action,
+        given_name,
         objects,
     })
 }
@@ -182,6 +184,7 @@ pub(super) fn floor(
         caller,
         tenant,
         action,
+        given_name,
         objects,
     } = resolved;
     let images = broker.tenancy().caller_images(&action, &tenant);
@@ -199,6 +202,7 @@ pub(super) fn floor(
         caller,
         tenant,
         approved,
+        given_name,
         objects,
     })
 }
@@ -213,12 +217,14 @@ pub(super) fn policy(
         caller,
         tenant,
         approved,
+        given_name,
         objects,
     } = floored;
     let everyone = tenant.sees_all && shows_everyone(approved.action().kind());
     let request = Request {
         principal: caller.principal(),
         action: approved.action(),
+        given_name: given_name.as_deref(),
         resources: &resources(everyone, approved.action(), &objects),
         now: now(),
     };
@@ -243,20 +249,23 @@ pub(super) fn policy(
     decision.policies = verdict.policies().to_vec();
     if let Verdict::Deny { policies, reason } = verdict {
         let own = caller.tenant().owner;
-        let is_own = |object: &Object| object.kind == Kind::Image || object.owner == Some(own);
+        let is_own = |object: &Object| match object.owner {
+            Some(owner) => owner == own,
+            None => object.kind == Kind::Image,
+        };
         let among_their_own = !everyone && objects.iter().all(is_own);
         if rules.mode == PolicyMode::Enforce || !among_their_own {
             return Err(by_policy(policies, reason));
         }
         decision.reason = format!("would be denied by policy, but none is enforced: {reason}");
     }
-    // Right before the act, since a link could be put on the way until then.
-    host_path::walk(approved.host_paths()).map_err(|refusal| by_floor(&refusal))?;
+    let host_paths = approved.host_paths().to_vec();
     let mut action = approved.into_action();
     tenancy::mark(&mut action, &tenant.owner, &decision.request);
     Ok(Permitted {
         tenant,
         action,
+        host_paths,
         decision: Decision::default(),
     })
 }
@@ -274,15 +283,23 @@ impl Permitted {
         let Self {
             tenant,
             action,
+            host_paths,
             decision,
         } = self;
         let recorded = Recorded {
             request: decision.request.clone(),
             action,
             tenant,
+            host_paths,
         };
         (decision, recorded)
     }
+}
+
+/// Do the paths of the host that an exception allows lead where they say? It is asked right before
+/// the act, since a link could be put on the way until then.
+pub(super) fn walk(paths: &[HostPathUse]) -> Result<(), Refused> {
+    host_path::walk(paths).map_err(|refusal| by_floor(&refusal).refused)
 }
 
 /// Whose objects an action is resolved and shown among. Others' are seen only with the scope for
@@ -302,6 +319,7 @@ fn sight(rules: &Rules, caller: &Caller, action: &Action) -> Tenant {
                 &Request {
                     principal: caller.principal(),
                     action,
+                    given_name: action.given_name(),
                     resources: &[Resource::everyone()],
                     now: now(),
                 },
@@ -373,6 +391,23 @@ fn by_policy(policies: Vec<String>, reason: String) -> Denied {
             ..refusal(By::Policy, 403, message)
         },
     }
+}
+
+/// What an action is about in the words of the caller, for the audit log: the name that it gives,
+/// what it refers to, and images.
+fn written(action: &Action) -> Vec<String> {
+    let name = action.given_name().map(str::to_owned).into_iter();
+    let references = action.references().into_iter();
+    let references = references.map(|reference| reference.to_string());
+    let images = tenancy::named(action).into_iter().map(ToString::to_string);
+    let mut written = name.chain(references).chain(images).collect();
+    each_once(&mut written);
+    written
+}
+
+fn each_once(texts: &mut Vec<String>) {
+    let mut seen = HashSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
 }
 
 /// The SHA-256 of an action as it was asked for.

@@ -70,7 +70,7 @@ impl<E: Engine> Tenancy<E> {
 }
 
 /// The names of images in an action.
-fn named(action: &Action) -> Vec<&ImageRef> {
+pub(crate) fn named(action: &Action) -> Vec<&ImageRef> {
     match action {
         Action::ContainerCreate(create) => vec![&create.image],
         Action::ImagePull { image, .. } => vec![image],

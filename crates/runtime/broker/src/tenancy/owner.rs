@@ -57,7 +57,8 @@ pub struct Object {
     /// The full id (of a volume, its name in the engine; of an image, nothing); none where it is
     /// yet to be made.
     pub id: Option<String>,
-    /// The name as the tenant says it; the id where it has none.
+    /// The name as its owner says it, or as the engine does where it has no owner; the id where it
+    /// has none.
     pub name: String,
     /// Whose it is; none for an image that the operator allows, and for what was made behind the
     /// broker's back.
@@ -125,7 +126,7 @@ impl Kind {
 }
 
 impl Object {
-    /// What an audit record calls it: the full id, or the tenant's name of what is yet to be made.
+    /// What an audit record calls it: the full id, or its owner's name of what is yet to be made.
     #[must_use]
     pub fn recorded(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.name)

@@ -156,7 +156,6 @@ impl<E: Engine> Tenancy<E> {
         text: &str,
         tenant: &Tenant,
     ) -> Result<Option<Object>, Refused> {
-        let sight = self.sight(tenant);
         let own = || self.store.find(&tenant.owner, kind, text);
         let mut found = own();
         if found.is_none() && kind == Kind::Volume && is_anonymous(text) {
@@ -166,19 +165,14 @@ impl<E: Engine> Tenancy<E> {
             found = own();
         }
         match found {
-            Some(found) => Ok(Some(known(kind, &found, &sight))),
-            None if tenant.sees_all => self.anybodys(kind, text, &sight).await,
+            Some(found) => Ok(Some(known(kind, &found))),
+            None if tenant.sees_all => self.anybodys(kind, text).await,
             None => Ok(None),
         }
     }
 
     /// What the engine finds under a name or id of its own, whoever's it is.
-    async fn anybodys(
-        &self,
-        kind: Kind,
-        text: &str,
-        sight: &Sight,
-    ) -> Result<Option<Object>, Refused> {
+    async fn anybodys(&self, kind: Kind, text: &str) -> Result<Option<Object>, Refused> {
         let inspect = match kind {
             Kind::Container => Action::ContainerInspect {
                 container: checked(ContainerRef::parse(text))?,
@@ -212,7 +206,7 @@ impl<E: Engine> Tenancy<E> {
             return Ok(None);
         }
         Ok(Some(match self.store.object(kind, id) {
-            Some(found) => known(kind, &found, sight),
+            Some(found) => known(kind, &found),
             None => Object {
                 kind,
                 id: Some(id.to_owned()),
@@ -448,11 +442,11 @@ fn to_make(kind: Kind, name: &str, tenant: &Tenant) -> Object {
     }
 }
 
-fn known(kind: Kind, found: &Found, sight: &Sight) -> Object {
+fn known(kind: Kind, found: &Found) -> Object {
     Object {
         kind,
         id: Some(found.id.to_string()),
-        name: sight.name_of(found),
+        name: found.name.to_string(),
         owner: Some(found.owner),
     }
 }

@@ -126,7 +126,8 @@ fn an_action_on_two_objects_must_be_permitted_on_both() {
     let Decision::Deny { reason, .. } = with(Some(ResourceKind::Container)) else {
         panic!("another's container is connected");
     };
-    insta::assert_snapshot!(reason, @"no policy permits `network.connect` on the container `web` for the role `runner`");
+    // Whoever names it by its id does not learn its name.
+    insta::assert_snapshot!(reason, @"no policy permits `network.connect` on another's container for the role `runner`");
     assert!(!with(Some(ResourceKind::Network)).is_allowed());
 }
 
@@ -144,6 +145,7 @@ fn objects_that_are_not_those_of_the_action_are_denied() {
         policies.decide(&Request {
             principal,
             action,
+            given_name: action.given_name(),
             resources,
             now: NOW,
         })
@@ -279,6 +281,63 @@ fn a_context_says_what_the_action_does() {
         let decision = decide(&policies, principal("a", &[], &[]), &kill, |_, _| Some("a"));
         assert_eq!(decision.is_allowed(), kills, "{signal}");
     }
+}
+
+/// The action that is decided has the engine's names in it, which no policy is written for.
+#[test]
+fn a_name_is_the_one_that_the_caller_gave_and_not_that_in_the_action() {
+    let policies = set(r#"
+        @id("all") permit (principal, action, resource);
+        @id("create") forbid (principal, action == Action::"container.create", resource)
+        when { context has name && context.name like "prod-*" };
+        @id("volume") forbid (principal, action == Action::"volume.create", resource)
+        when { context has name && context.name like "prod-*" };
+        @id("other") forbid (
+          principal, action in [Action::"container.rename", Action::"network.create"], resource
+        ) when { context.name like "prod-*" };
+    "#);
+    let named = [
+        r#"{"ContainerCreate":{"name":"cf-x.prod-1","image":"alpine"}}"#,
+        r#"{"ContainerRename":{"container":"web","name":"cf-x.prod-1"}}"#,
+        r#"{"NetworkCreate":{"name":"cf-x.prod-1"}}"#,
+        r#"{"VolumeCreate":{"name":"cf-x.prod-1","labels":{}}}"#,
+    ];
+    for text in named {
+        let action: Action = serde_json::from_str(text).unwrap();
+        let web = [Resource::new(ResourceKind::Container, "c", Some("a"))];
+        let resources = &web[..action.references().len()];
+        let decide = |given_name| {
+            policies.decide(&Request {
+                principal: principal("a", &[], &[]),
+                action: &action,
+                given_name,
+                resources,
+                now: NOW,
+            })
+        };
+        assert!(!decide(Some("prod-1")).is_allowed(), "{text}");
+        assert!(decide(Some("test-1")).is_allowed(), "{text}");
+        // A name that the broker makes up is not the caller's, and one that must be there is missed.
+        let may_lack = matches!(
+            action.kind(),
+            ActionKind::ContainerCreate | ActionKind::VolumeCreate
+        );
+        assert_eq!(decide(None).is_allowed(), may_lack, "{text}");
+    }
+}
+
+#[test]
+fn a_container_that_names_a_network_in_its_endpoint_alone_joins_it() {
+    let policies = set(r#"
+        @id("own") permit (principal, action == Action::"container.create", resource)
+        when { context.network == "network" };
+    "#);
+    let create = r#"{"ContainerCreate":{"image":"a","network":{"endpoint":{"network":"net"}}}}"#;
+    let create: Action = serde_json::from_str(create).unwrap();
+    let decision = decide(&policies, principal("a", &[], &[]), &create, |_, _| {
+        Some("a")
+    });
+    assert!(decision.is_allowed(), "{decision:?}");
 }
 
 #[test]

@@ -72,7 +72,13 @@ proptest! {
         foreign[at % names.len()] = true;
         let resources = resources(&names, &foreign);
         let principal = principal("alice", &roles, &scopes);
-        let request = Request { principal, action: &action, resources: &resources, now: NOW };
+        let request = Request {
+            principal,
+            action: &action,
+            given_name: action.given_name(),
+            resources: &resources,
+            now: NOW,
+        };
         prop_assert!(!SHIPPED.decide(&request).is_allowed());
     }
 
@@ -88,7 +94,13 @@ proptest! {
         scopes.push("tenants:all");
         let resources = resources(&names, &foreign);
         let principal = principal("alice", &roles, &scopes);
-        let request = Request { principal, action: &action, resources: &resources, now: NOW };
+        let request = Request {
+            principal,
+            action: &action,
+            given_name: action.given_name(),
+            resources: &resources,
+            now: NOW,
+        };
         let decision = SHIPPED.decide(&request);
         if decision.is_allowed() {
             prop_assert!(roles.contains(&"operator"));
@@ -119,7 +131,13 @@ proptest! {
         let names = named(&action);
         let resources = resources(&names, &[false]);
         let principal = principal("alice", &[], &[]);
-        let request = Request { principal, action: &action, resources: &resources, now: NOW };
+        let request = Request {
+            principal,
+            action: &action,
+            given_name: action.given_name(),
+            resources: &resources,
+            now: NOW,
+        };
         let decision = set(&text).decide(&request);
         let allowed = permits > 0 && action.kind() != forbidden;
         prop_assert_eq!(decision.is_allowed(), allowed);
@@ -143,7 +161,13 @@ proptest! {
             .collect();
         let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
         let principal = principal("alice", &roles, &[]);
-        let request = Request { principal, action: &action, resources: &owned, now: NOW };
+        let request = Request {
+            principal,
+            action: &action,
+            given_name: action.given_name(),
+            resources: &owned,
+            now: NOW,
+        };
         let Decision::Deny { reason, .. } = SHIPPED.decide(&request) else {
             return Ok(());
         };

@@ -59,6 +59,7 @@ pub(crate) fn decide(
     policies.decide(&Request {
         principal,
         action,
+        given_name: action.given_name(),
         resources: &resources,
         now: NOW,
     })
