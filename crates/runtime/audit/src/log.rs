@@ -5,16 +5,19 @@ mod writer;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::checkpoint::SignedCheckpoint;
+use crate::disk;
 use crate::error::Error;
 use crate::note::SigningKey;
+use crate::reader::Reader;
 use crate::record::Record;
+use crate::tile::{self, WIDTH};
 pub(crate) use writer::CHECKPOINT;
 use writer::{Command, Done, Pace, Writer};
 
@@ -35,10 +38,32 @@ pub struct Options {
 /// others gather for the next.
 #[derive(Debug)]
 pub struct Log {
+    dir: PathBuf,
     sender: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
     /// Whether the writer is to gather no longer.
     hurry: Arc<AtomicBool>,
+    /// Why the last publication failed, where it did.
+    unpublished: Unpublished,
+}
+
+/// What went wrong with the last publication; nothing where it went well.
+#[derive(Clone, Debug, Default)]
+struct Unpublished(Arc<Mutex<Option<String>>>);
+
+impl Unpublished {
+    fn set(&self, error: Option<&Error>) {
+        *self.locked() = error.map(ToString::to_string);
+    }
+
+    fn get(&self) -> Option<String> {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<String>> {
+        // A text is whole or not there, so a panic elsewhere is no reason to stop.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What was found when a log was opened.
@@ -73,6 +98,7 @@ impl Log {
         let (mut writer, opened) = Writer::open(dir, key, lock)?;
         let (sender, commands) = sync_channel(options.queue.max(1));
         let hurry = Arc::new(AtomicBool::new(false));
+        let unpublished = writer.unpublished();
         let pace = Pace {
             publish_every: options.publish_every,
             gather: options.gather,
@@ -84,9 +110,11 @@ impl Log {
             .map_err(Error::io("start the writer of", dir))?;
         Ok((
             Self {
+                dir: dir.to_owned(),
                 sender: Some(sender),
                 thread: Some(thread),
                 hurry,
+                unpublished,
             },
             opened,
         ))
@@ -150,18 +178,36 @@ impl Log {
         receiver.recv().map_err(|_| Error::Stopped)?
     }
 
+    /// Why nothing has been published lately: the error of the last publication, if it failed. The
+    /// entries are safe in the journal, it is tried again by itself, and until it works nobody sees
+    /// a newer checkpoint.
+    #[must_use]
+    pub fn unpublished(&self) -> Option<String> {
+        self.unpublished.get()
+    }
+
     /// Moves entries below `first` away: into the directory `into`, or for good. Their hashes stay,
     /// so there is no gap in the proof, and a record says what was moved before it is. Entries move
     /// in bundles of 256; answers the first index that is still here.
     ///
+    /// All of them are copied, by the calling thread, before the first is removed, so what cannot be
+    /// copied stays. Appends wait for the removal alone.
+    ///
     /// # Errors
     /// [`Error::Io`], [`Error::Stopped`]. After an error some may have been moved; ask again.
     pub fn rotate(&self, first: u64, into: Option<&Path>) -> Result<u64, Error> {
+        // What has been appended lies in full bundles from here on.
+        self.publish()?;
+        let reader = Reader::open(&self.dir)?;
+        let bundles = reader.bundles_below(first);
+        if let Some(into) = into {
+            for bundle in bundles.clone() {
+                copy(&self.dir, into, &tile::entries_path(bundle, WIDTH))?;
+            }
+        }
         let (sender, receiver) = sync_channel(1);
-        let into = into.map(Path::to_owned);
         self.send(Command::Rotate {
-            first,
-            into,
+            bundles,
             reply: sender,
         })?;
         receiver.recv().map_err(|_| Error::Stopped)?
@@ -215,6 +261,14 @@ fn make_private(dir: &Path) -> Result<(), Error> {
         .mode(0o700)
         .create(dir)
         .map_err(Error::io("make the directory", dir))
+}
+
+/// Copies a file of the log to the same place below another directory, whole or not at all.
+fn copy(dir: &Path, into: &Path, file: &Path) -> Result<(), Error> {
+    let here = dir.join(file);
+    let bytes = fs::read(&here).map_err(Error::io("read", &here))?;
+    make_private(into)?;
+    disk::write_whole(into, file, &bytes)
 }
 
 fn lock(dir: &Path) -> Result<File, Error> {

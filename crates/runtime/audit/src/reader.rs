@@ -1,6 +1,7 @@
 //! Reading a log, while it is written or not: entries in order, the last ones, those that a search
 //! wants. Nothing is checked here; that is what [`verify`](crate::verify) is for.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
@@ -93,6 +94,12 @@ impl Reader {
             }
         }
         gone * WIDTH
+    }
+
+    /// The full bundles that are here and lie below `index` as a whole.
+    pub(crate) fn bundles_below(&self, index: u64) -> Range<u64> {
+        let first = self.first() / WIDTH;
+        first..(index.min(self.base) / WIDTH).max(first)
     }
 
     /// Entries in order, from `index` or the first that is here.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::Opened;
 use super::tree::{Tree, partial_paths};
+use super::{Opened, Unpublished};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::disk;
 use crate::error::Error;
@@ -46,8 +47,8 @@ pub(super) enum Command {
         reply: SyncSender<Result<SignedCheckpoint, Error>>,
     },
     Rotate {
-        first: u64,
-        into: Option<PathBuf>,
+        /// Those to remove, by index; all before them are gone already.
+        bundles: Range<u64>,
         reply: SyncSender<Result<u64, Error>>,
     },
 }
@@ -79,6 +80,7 @@ pub(super) struct Writer {
     signed: SignedCheckpoint,
     /// The sizes that were published last, the newest at the end.
     published: Vec<u64>,
+    unpublished: Unpublished,
     /// Held as long as the log is open.
     _lock: File,
 }
@@ -143,6 +145,7 @@ impl Writer {
             tree,
             signed,
             published: sizes,
+            unpublished: Unpublished::default(),
             _lock: lock,
         };
         // A stop between a full bundle and its tiles is made good here.
@@ -271,8 +274,8 @@ impl Writer {
                 let _ = reply.send(self.publish());
                 None
             }
-            Command::Rotate { first, into, reply } => {
-                let _ = reply.send(self.rotate(first, into.as_deref()));
+            Command::Rotate { bundles, reply } => {
+                let _ = reply.send(self.rotate(bundles));
                 None
             }
         }
@@ -325,7 +328,18 @@ impl Writer {
         self.published.last() != Some(&self.tree.size())
     }
 
+    /// Where whoever holds the log sees whether it is published.
+    pub(super) fn unpublished(&self) -> Unpublished {
+        self.unpublished.clone()
+    }
+
     fn publish(&mut self) -> Result<SignedCheckpoint, Error> {
+        let published = self.try_publish();
+        self.unpublished.set(published.as_ref().err());
+        published
+    }
+
+    fn try_publish(&mut self) -> Result<SignedCheckpoint, Error> {
         self.settle()?;
         if !self.is_behind() {
             return Ok(self.signed.clone());
@@ -366,25 +380,21 @@ impl Writer {
         }
     }
 
-    fn rotate(&mut self, first: u64, into: Option<&Path>) -> Result<u64, Error> {
-        self.settle()?;
-        let first = first.min(self.tree.base.size()) / WIDTH * WIDTH;
-        let bundles: Vec<PathBuf> = (0..first / WIDTH)
-            .map(|index| tile::entries_path(index, WIDTH))
-            .filter(|path| self.dir.join(path).exists())
-            .collect();
+    /// Removes full bundles, which is recorded before.
+    fn rotate(&mut self, bundles: Range<u64>) -> Result<u64, Error> {
+        let first = bundles.end * WIDTH;
         if bundles.is_empty() {
             return Ok(first);
         }
         self.record(Event::Rotated { first })?;
-        for path in bundles {
-            let here = self.dir.join(&path);
-            if let Some(into) = into {
-                let bytes = fs::read(&here).map_err(Error::io("read", &here))?;
-                make_archive(into)?;
-                disk::write_whole(into, &path, &bytes)?;
+        for bundle in bundles {
+            let path = self.dir.join(tile::entries_path(bundle, WIDTH));
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
+                _ => {}
             }
-            fs::remove_file(&here).map_err(Error::io("remove", &here))?;
         }
         self.settle()?;
         Ok(first)
@@ -431,10 +441,6 @@ impl Batch {
         }
         None
     }
-}
-
-fn make_archive(into: &Path) -> Result<(), Error> {
-    fs::create_dir_all(into).map_err(Error::io("make the directory", into))
 }
 
 fn open_published(note: &[u8], key: &SigningKey) -> Result<Checkpoint, Error> {

@@ -197,6 +197,49 @@ fn rotation_moves_entries_away_and_leaves_no_gap_in_the_proof() {
 }
 
 #[test]
+fn what_the_archive_has_no_room_for_stays_and_moves_later() {
+    let place = Place::new();
+    let archive = tempfile::tempdir().unwrap();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 800);
+    // A directory in the way of the second bundle, as a full disk would be.
+    let in_the_way = archive.path().join("tile/entries/001.new");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    let failed = log.rotate(768, Some(archive.path()));
+    assert!(matches!(failed, Err(Error::Io { .. })), "{failed:?}");
+    let reader = Reader::open(place.path()).unwrap();
+    assert_eq!((reader.first(), reader.len()), (0, 800));
+    let report = place.verify(None);
+    assert!(report.is_intact() && report.moved == 0, "{report:?}");
+
+    std::fs::remove_dir(in_the_way).unwrap();
+    assert_eq!(log.rotate(768, Some(archive.path())).unwrap(), 768);
+    // Nothing is left to move, and no record says otherwise.
+    assert_eq!(log.rotate(768, Some(archive.path())).unwrap(), 768);
+    assert_eq!(log.append(&record(0)).unwrap(), 801);
+    drop(log);
+    let report = place.verify(None);
+    assert!(report.is_intact() && report.moved == 768, "{report:?}");
+}
+
+#[test]
+fn a_publication_that_fails_is_told_until_one_succeeds() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    assert_eq!(log.unpublished(), None);
+    // A directory in the way of the new checkpoint, as a full disk would be.
+    let in_the_way = place.file("checkpoint.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    log.append(&record(0)).unwrap();
+    assert!(log.publish().is_err());
+    let told = log.unpublished().unwrap();
+    assert!(told.contains("checkpoint.new"), "{told}");
+    std::fs::remove_dir(in_the_way).unwrap();
+    log.publish().unwrap();
+    assert_eq!(log.unpublished(), None);
+}
+
+#[test]
 fn entries_that_nobody_said_were_moved_are_a_fault() {
     let place = Place::with_entries(700);
     std::fs::remove_file(place.file("tile/entries/000")).unwrap();
