@@ -37,10 +37,8 @@ const FILES: &[i64] = &[
     libc::SYS_pwritev,
     libc::SYS_lseek,
     libc::SYS_openat,
-    // To walk a path without following links (an operator's exception for a host path); what is
-    // opened, Landlock judges here as well.
-    libc::SYS_openat2,
-    // A path of the host that an exception allows, walked without following links.
+    // To walk a path of the host that an exception allows without following links. Landlock judges
+    // what is opened here as well.
     libc::SYS_openat2,
     libc::SYS_close,
     libc::SYS_fstat,
@@ -220,3 +218,23 @@ const SOCKETS: &[i64] = &[
 
 /// The C library asks for both kinds of address in one call.
 const RESOLVER: &[i64] = &[libc::SYS_sendmmsg, libc::SYS_recvmmsg];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_call_is_listed_twice() {
+        let gate = |connect: &[u16]| Role::Gate {
+            listen: vec![8443],
+            connect: connect.to_vec(),
+        };
+        for role in [Role::Broker, gate(&[]), gate(&[443])] {
+            let all: Vec<i64> = of(&role).collect();
+            let once: BTreeSet<i64> = all.iter().copied().collect();
+            assert_eq!(all.len(), once.len(), "{role:?}");
+        }
+    }
+}
