@@ -112,8 +112,7 @@ impl AnswerPolicy {
     /// # Errors
     /// [`PolicyError`] where it would let through what it must not: no audience, for one.
     pub fn new(policy: IssuerPolicy) -> Result<AnswerPolicy, PolicyError> {
-        policy.validate()?;
-        Ok(AnswerPolicy(Arc::new(policy)))
+        Ok(AnswerPolicy(policy.validate()?))
     }
 
     /// Judges an answer, the JSON object of RFC 7662 §2.2: it is `active` and names an audience of

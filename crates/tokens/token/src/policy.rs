@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::claims::Claims;
 use crate::jws::Header;
 use crate::key::KeyStore;
+use crate::profile::is_trust_domain;
 use crate::rejection::Rejection;
 use crate::{Algorithm, AlgorithmSet, Profile};
 
@@ -39,6 +40,11 @@ pub enum PolicyError {
     /// A leeway of more than five minutes.
     #[error("issuer `{0}` has a leeway of more than five minutes")]
     Leeway(String),
+    /// SPIFFE without a trust domain, or with one that is none (SPIFFE-ID §2.1).
+    #[error(
+        "issuer `{0}` names no SPIFFE trust domain: name the issuer `spiffe://TRUST-DOMAIN`, or take `preset::spiffe_issuer`"
+    )]
+    TrustDomain(String),
 }
 
 /// What a token of one issuer must be: built once, then given to [`crate::Verifier::new`].
@@ -91,7 +97,9 @@ impl IssuerPolicy {
         self
     }
 
-    /// The kind of token.
+    /// The kind of token. [`Profile::SPIFFE`] takes the trust domain from an issuer that is named
+    /// `spiffe://TRUST-DOMAIN`, and of the allowed algorithms those of JWT-SVID §2.1, which has no
+    /// EdDSA; where the issuer is named in another way see [`crate::preset::spiffe_issuer`].
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> IssuerPolicy {
         self.profile = profile;
@@ -157,7 +165,8 @@ impl IssuerPolicy {
         })
     }
 
-    pub(crate) fn validate(&self) -> Result<(), PolicyError> {
+    /// The policy as it will be used.
+    pub(crate) fn validate(mut self) -> Result<Arc<IssuerPolicy>, PolicyError> {
         let issuer = || self.issuer.clone();
         if self.issuer.is_empty() {
             return Err(PolicyError::NoIssuer);
@@ -172,16 +181,33 @@ impl IssuerPolicy {
         {
             return Err(PolicyError::DefaultAudience(audience.clone()));
         }
-        if self.algorithms.is_empty() {
-            return Err(PolicyError::NoAlgorithm(issuer()));
-        }
         if self.algorithms != self.algorithms.without_hmac() && !self.hmac {
             return Err(PolicyError::Hmac(issuer()));
         }
         if self.leeway > MAX_LEEWAY {
             return Err(PolicyError::Leeway(issuer()));
         }
-        Ok(())
+        if self.profile.name() == Profile::SPIFFE.name() {
+            self = self.bound_to_trust_domain()?;
+        }
+        if self.algorithms.is_empty() {
+            return Err(PolicyError::NoAlgorithm(self.issuer));
+        }
+        Ok(Arc::new(self))
+    }
+
+    /// Without a trust domain the `sub` of any other would pass.
+    fn bound_to_trust_domain(mut self) -> Result<IssuerPolicy, PolicyError> {
+        let named = || self.issuer.strip_prefix("spiffe://").map(str::to_owned);
+        let domain = self.trust_domain.take().or_else(named);
+        self.trust_domain = domain.filter(|domain| is_trust_domain(domain));
+        if self.trust_domain.is_none() {
+            return Err(PolicyError::TrustDomain(self.issuer));
+        }
+        let is_of_the_standard =
+            |algorithm: &Algorithm| *algorithm != Algorithm::EdDsa && !algorithm.is_hmac();
+        self.algorithms = self.algorithms.iter().filter(is_of_the_standard).collect();
+        Ok(self)
     }
 
     /// Everything that does not need the key.

@@ -129,11 +129,7 @@ pub fn spiffe_issuer(
     trust_domain: &str,
     keys: impl Into<Arc<KeyStore>>,
 ) -> IssuerPolicy {
-    let algorithms = Algorithm::ASYMMETRIC
-        .into_iter()
-        .filter(|algorithm| *algorithm != Algorithm::EdDsa);
     IssuerPolicy::new(issuer, keys)
         .profile(Profile::SPIFFE)
-        .algorithms(algorithms)
         .trust_domain(trust_domain)
 }

@@ -335,20 +335,21 @@ fn is_spiffe_id(id: &str) -> bool {
         return false;
     };
     let mut parts = rest.split('/');
-    let domain = parts.next().unwrap_or_default();
-    let plain = |byte: u8| byte.is_ascii_digit() || b".-_".contains(&byte);
     id.len() <= 2048
-        && !domain.is_empty()
-        && domain.len() <= 255
-        && domain
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || plain(byte))
+        && parts.next().is_some_and(is_trust_domain)
         && parts.all(|part| {
             !matches!(part, "" | "." | "..")
                 && part
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphabetic() || plain(byte))
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
         })
+}
+
+/// SPIFFE-ID §2.1: letters of lower case, digits, `.`, `-`, `_`, at most 255 bytes.
+pub(crate) fn is_trust_domain(domain: &str) -> bool {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    !domain.is_empty() && domain.len() <= 255 && domain.bytes().all(fits)
 }
 
 #[cfg(test)]

@@ -33,14 +33,14 @@ impl Verifier {
     pub fn new(policies: impl IntoIterator<Item = IssuerPolicy>) -> Result<Verifier, PolicyError> {
         let mut issuers: Vec<Arc<IssuerPolicy>> = Vec::new();
         for policy in policies {
-            policy.validate()?;
+            let policy = policy.validate()?;
             if issuers
                 .iter()
                 .any(|other| other.issuer() == policy.issuer())
             {
                 return Err(PolicyError::DuplicateIssuer(policy.issuer().to_owned()));
             }
-            issuers.push(Arc::new(policy));
+            issuers.push(policy);
         }
         match issuers.is_empty() {
             true => Err(PolicyError::NoIssuer),

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use cofferdam_issuer::SigningKey;
 use cofferdam_token::{
     Algorithm, IssuerPolicy, JwkSet, KeyStore, PolicyError, Profile, Rejection, Verified, Verifier,
-    preset,
+    danger, preset,
 };
 use serde_json::{Value, json};
 
@@ -425,6 +425,70 @@ fn spiffe_svids_pass_with_a_bare_header_alone() {
     );
     let other = json!({ "iss": null, "sub": "spiffe://other.example/ns/web" });
     shape.refuses(other, Rejection::ClaimMissing("iss"));
+}
+
+#[test]
+fn the_spiffe_profile_without_its_preset_is_bound_to_the_trust_domain_of_the_issuer() {
+    let policy = |issuer: &str| {
+        IssuerPolicy::new(issuer, keys())
+            .audience("api")
+            .profile(Profile::SPIFFE)
+    };
+    let shape = Shape {
+        header: jwt(),
+        claims: json!({ "sub": "spiffe://prod.example/ns/web", "aud": ["api"], "exp": NOW + 300 }),
+        policy: policy("spiffe://prod.example"),
+    };
+    assert!(shape.verify().is_ok());
+    let named = json!({ "iss": "spiffe://prod.example" });
+    assert!(shape.with(named).is_ok());
+    shape.refuses(
+        json!({ "iss": "spiffe://prod.example", "sub": "spiffe://other.example/ns/web" }),
+        Rejection::ClaimMismatch("sub"),
+    );
+    for issuer in [
+        "https://spire.example",
+        "spiffe://",
+        "spiffe://prod.example/",
+        "spiffe://Prod.example",
+    ] {
+        assert_eq!(
+            Verifier::new([policy(issuer)]).unwrap_err(),
+            PolicyError::TrustDomain(issuer.to_owned())
+        );
+    }
+    let no_domain = preset::spiffe_issuer("https://spire.example", "", keys()).audience("api");
+    assert!(Verifier::new([no_domain]).is_err());
+}
+
+#[test]
+fn a_jwt_svid_is_never_signed_by_eddsa_or_hmac() {
+    let policy = || {
+        IssuerPolicy::new("spiffe://prod.example", keys())
+            .audience("api")
+            .profile(Profile::SPIFFE)
+    };
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let header = json!({ "alg": "EdDSA", "typ": "JWT" });
+    let claims = json!({ "sub": "spiffe://prod.example/ns/web", "aud": ["api"], "exp": NOW + 300 });
+    let token = key.sign(&header.to_string(), &claims.to_string()).unwrap();
+    let both = [Algorithm::EdDsa, Algorithm::Rs256];
+    for policy in [policy(), policy().algorithms(both)] {
+        assert_eq!(
+            Verifier::new([policy])
+                .unwrap()
+                .verify(&token, NOW)
+                .unwrap_err(),
+            Rejection::AlgorithmNotAllowed
+        );
+    }
+    for alone in [Algorithm::EdDsa, Algorithm::Hs256] {
+        let policy = danger::allow_hmac(policy().algorithms([alone]));
+        assert_eq!(
+            Verifier::new([policy]).unwrap_err(),
+            PolicyError::NoAlgorithm("spiffe://prod.example".to_owned())
+        );
+    }
 }
 
 #[test]
