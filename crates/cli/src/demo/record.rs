@@ -31,7 +31,7 @@ pub(super) fn checkpoint(gated: &Gated) -> Result<String, Error> {
 pub(super) async fn read(lab: &Lab, gated: &Gated, kept: &str) -> Result<Written, String> {
     let records = records(gated).await.map_err(|error| error.to_string())?;
     let (log, key) = (gated.audit_log(), gated.audit_key());
-    let report = cofferdam_audit::verify::verify(log, key, Some(kept));
+    let report = cofferdam_audit::verify::verify(log, None, key, Some(kept));
     let report = report.map_err(|error| error.to_string())?;
     let mut verified = format!(
         "the log of {} records verifies, also against the checkpoint from before the scan",

@@ -23,6 +23,7 @@ pub mod checkpoint;
 mod disk;
 pub mod error;
 mod journal;
+pub mod keep;
 pub mod log;
 pub mod merkle;
 pub mod note;

@@ -14,6 +14,7 @@ use crate::tile::{self, WIDTH};
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
+    archive: Option<PathBuf>,
     base: u64,
     /// The entries of the journal.
     recent: Vec<Vec<u8>>,
@@ -63,9 +64,17 @@ impl Reader {
             .collect();
         Ok(Self {
             dir: dir.to_owned(),
+            archive: None,
             base: contents.base,
             recent,
         })
+    }
+
+    /// Reads what was moved away from this directory, as far as it is there.
+    #[must_use]
+    pub fn with_archive(self, archive: Option<&Path>) -> Self {
+        let archive = archive.map(Path::to_owned);
+        Self { archive, ..self }
     }
 
     /// The number of entries, those that were moved away included.
@@ -80,10 +89,11 @@ impl Reader {
         self.len() == 0
     }
 
-    /// The first index that was not moved away. Bundles are moved away from the front.
+    /// The first index that can be read: that was not moved away, or is in the archive. Bundles are
+    /// moved away from the front.
     #[must_use]
     pub fn first(&self) -> u64 {
-        let here = |bundle: u64| self.dir.join(tile::entries_path(bundle, WIDTH)).exists();
+        let here = |bundle| self.places(bundle).any(|path| path.exists());
         let (mut gone, mut end) = (0, self.base / WIDTH);
         while gone < end {
             let middle = gone + (end - gone) / 2;
@@ -137,20 +147,33 @@ impl Reader {
         if index >= self.base / WIDTH {
             return Ok(self.recent.clone());
         }
-        let path = self.dir.join(tile::entries_path(index, WIDTH));
-        let bytes = disk::read_if_there(&path)?;
-        let bytes = bytes.ok_or(Error::NoEntry {
+        for path in self.places(index) {
+            if let Some(bytes) = disk::read_if_there(&path)? {
+                return whole_bundle(&path, &bytes);
+            }
+        }
+        Err(Error::NoEntry {
             index: index * WIDTH,
             why: "it was moved away",
-        })?;
-        let entries = tile::read_entries(&bytes).filter(|it| it.len() as u64 == WIDTH);
-        let damaged = || Error::Corrupt(format!("`{}` is no bundle of entries", path.display()));
-        Ok(entries
-            .ok_or_else(damaged)?
-            .into_iter()
-            .map(<[u8]>::to_vec)
-            .collect())
+        })
     }
+
+    /// Where a full bundle may be.
+    fn places(&self, bundle: u64) -> impl Iterator<Item = PathBuf> {
+        let file = tile::entries_path(bundle, WIDTH);
+        let dirs = std::iter::once(&self.dir).chain(&self.archive);
+        dirs.map(move |dir| dir.join(&file))
+    }
+}
+
+fn whole_bundle(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let entries = tile::read_entries(bytes).filter(|it| it.len() as u64 == WIDTH);
+    let damaged = || Error::Corrupt(format!("`{}` is no bundle of entries", path.display()));
+    Ok(entries
+        .ok_or_else(damaged)?
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect())
 }
 
 impl Iterator for Entries<'_> {

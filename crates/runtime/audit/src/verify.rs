@@ -1,10 +1,10 @@
 //! Verifying a whole log: every entry against its hash, every hash against the tiles, the tree
 //! against every signed checkpoint there is, and against one that was kept elsewhere.
 //!
-//! It reads one bundle at a time, so its memory does not grow with the log.
+//! It reads one bundle at a time, so its memory hardly grows with the log.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::disk;
@@ -29,6 +29,8 @@ pub struct Report {
     pub root: Hash,
     /// Entries that were moved away with a record that says so; only their hashes were checked.
     pub moved: u64,
+    /// Entries that were moved away, and were checked in the archive.
+    pub archived: u64,
     /// The size of the published checkpoint.
     pub published: Option<u64>,
     /// Signed checkpoints that were checked against the tree.
@@ -59,22 +61,48 @@ impl Report {
 }
 
 /// Verifies the log in `dir`, which is of `key`. `against` is the note of a checkpoint that was kept
-/// elsewhere: with it, a log that was cut back or rewritten with its own key shows too.
+/// elsewhere: with it, a log that was cut back or rewritten with its own key shows too. Entries that
+/// were moved away are looked for in `archive`.
 ///
-/// The log may be written meanwhile.
+/// The log may be written meanwhile, and rotated.
 ///
 /// # Errors
 /// [`Error::Io`] where a file cannot be read; [`Error::Malformed`] or [`Error::Signature`] where
 /// `against` itself does not open. What is wrong with the log is in the report.
-pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<Report, Error> {
+pub fn verify(
+    dir: &Path,
+    archive: Option<&Path>,
+    key: &VerifyingKey,
+    against: Option<&str>,
+) -> Result<Report, Error> {
     let kept = against
         .map(|note| SignedCheckpoint::open(note, key))
         .transpose()?;
+    let mut gone = BTreeSet::new();
+    loop {
+        let check = once(dir, archive, key, kept.as_ref())?;
+        let unsaid = check.unsaid();
+        // What is gone and was there at the beginning may have been moved away meanwhile. Then a
+        // record says so that was written before, and the next look finds it.
+        if unsaid.is_empty() || !unsaid.is_disjoint(&gone) {
+            return Ok(check.finish());
+        }
+        gone = unsaid;
+    }
+}
+
+/// Looks at all of the log, as it is at the beginning.
+fn once<'a>(
+    dir: &'a Path,
+    archive: Option<&'a Path>,
+    key: &'a VerifyingKey,
+    kept: Option<&SignedCheckpoint>,
+) -> Result<Check<'a>, Error> {
     // The checkpoint is read before the journal, so that the journal is never behind it.
     let published = disk::read_if_there(&dir.join(CHECKPOINT))?;
     let journal = disk::read_if_there(&dir.join(journal::FILE))?;
 
-    let mut check = Check::new(dir, key);
+    let mut check = Check::new(dir, archive, key);
     let contents = match journal.as_deref().map(journal::read) {
         Some(Ok(contents)) => Some(contents),
         Some(Err(error)) => {
@@ -86,7 +114,7 @@ pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<R
             None
         }
     };
-    if let Some(kept) = &kept {
+    if let Some(kept) = kept {
         check.mark("the kept checkpoint", kept);
     }
     // A log that has just been begun has none yet.
@@ -123,20 +151,23 @@ pub fn verify(dir: &Path, key: &VerifyingKey, against: Option<&str>) -> Result<R
     check.passed()?;
     // Where nobody has signed how much there is before the journal, the tiles say it: a number that
     // somebody wrote there could keep this busy for years.
-    let base = base.unwrap_or_else(|| check.count_tiles());
-    for index in 0..base / WIDTH {
+    check.base = base.unwrap_or_else(|| check.count_tiles());
+    for index in 0..check.base / WIDTH {
         check.bundle(index)?;
     }
     if let Some(contents) = contents {
         check.journal(contents, key)?;
     }
-    Ok(check.finish())
+    Ok(check)
 }
 
 /// A verification under way.
 struct Check<'a> {
     dir: &'a Path,
+    archive: Option<&'a Path>,
     key: &'a VerifyingKey,
+    /// Entries before the journal. Their tiles are all written.
+    base: u64,
     edge: Edge,
     levels: Vec<Vec<Hash>>,
     /// What signed checkpoints say about the tree, by its size.
@@ -149,12 +180,13 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn new(dir: &'a Path, key: &'a VerifyingKey) -> Self {
+    fn new(dir: &'a Path, archive: Option<&'a Path>, key: &'a VerifyingKey) -> Self {
         let edge = Edge::default();
         let report = Report {
             size: 0,
             root: edge.root(),
             moved: 0,
+            archived: 0,
             published: None,
             checkpoints: 0,
             torn: 0,
@@ -164,7 +196,9 @@ impl<'a> Check<'a> {
         let (levels, marks, missing) = (Vec::new(), BTreeMap::new(), Vec::new());
         Self {
             dir,
+            archive,
             key,
+            base: 0,
             edge,
             levels,
             marks,
@@ -195,7 +229,7 @@ impl<'a> Check<'a> {
     /// A full bundle and its tile.
     fn bundle(&mut self, index: u64) -> Result<(), Error> {
         let first = index * WIDTH;
-        let hashes = match self.tile(0, index, WIDTH)? {
+        let hashes = match self.leaves(index)? {
             Some(hashes) => hashes,
             None => {
                 self.fault(
@@ -205,8 +239,15 @@ impl<'a> Check<'a> {
                 Vec::new()
             }
         };
-        let path = self.dir.join(tile::entries_path(index, WIDTH));
-        let Some(bytes) = disk::read_if_there(&path)? else {
+        let file = tile::entries_path(index, WIDTH);
+        let mut path = self.dir.join(&file);
+        let mut bytes = disk::read_if_there(&path)?;
+        if let (None, Some(archive)) = (&bytes, self.archive) {
+            path = archive.join(&file);
+            bytes = disk::read_if_there(&path)?;
+            self.report.archived += bytes.as_ref().map_or(0, |_| WIDTH);
+        }
+        let Some(bytes) = bytes else {
             self.missing.push(index);
             return hashes.into_iter().try_for_each(|hash| self.leaf(hash));
         };
@@ -273,21 +314,27 @@ impl<'a> Check<'a> {
             }
             let full = std::mem::take(&mut self.levels[at]);
             let index = (self.edge.size() >> (8 * (level + 1))) - 1;
-            // Those of level 0 have been compared entry by entry. The journal may hold more than a
-            // bundle while its tile is being written.
-            if level > 0
-                && self
-                    .tile(level, index, WIDTH)?
-                    .is_some_and(|hashes| hashes != full)
-            {
-                self.fault(
-                    None,
-                    format!("tile {index} of level {level} is not that of the tree"),
-                );
+            // Those of level 0 have been compared entry by entry.
+            if level > 0 {
+                self.full_tile(level, index, &full)?;
             }
             hash = root_of(&full);
         }
         self.passed()
+    }
+
+    /// A full tile above level 0.
+    fn full_tile(&mut self, level: u32, index: u64, hashes: &[Hash]) -> Result<(), Error> {
+        let path = self.dir.join(tile::tile_path(level, index, WIDTH));
+        let wrong = match disk::read_if_there(&path)? {
+            Some(bytes) if bytes == tile::to_bytes(hashes) => return Ok(()),
+            // The journal may hold more than a bundle while its tiles are being written.
+            None if self.edge.size() > self.base => return Ok(()),
+            Some(_) => "is not that of the tree",
+            None => "is missing",
+        };
+        self.fault(None, format!("tile {index} of level {level} {wrong}"));
+        Ok(())
     }
 
     /// Compares the tree with what is signed at its size.
@@ -320,17 +367,17 @@ impl<'a> Check<'a> {
             };
             let (hashes, index) = (hashes.clone(), (size >> (8 * level)) / WIDTH);
             let width = hashes.len() as u64;
-            // When the log has grown since, the tile may be full by now and this one gone.
-            let full = self.dir.join(tile::tile_path(level, index, WIDTH)).exists();
-            let found = self.tile(level, index, width)?;
-            let differs = found.as_ref().is_some_and(|found| *found != hashes);
-            if !full && (differs || (found.is_none() && !self.has_moved_on(size)?)) {
+            let path = self.dir.join(tile::tile_path(level, index, width));
+            let right = match disk::read_if_there(&path)? {
+                Some(bytes) => bytes == tile::to_bytes(&hashes),
+                None => self.has_moved_on(size)?,
+            };
+            if !right {
                 self.fault(None, format!("tile {index} of level {level} at {width} hashes is not that of the published checkpoint"));
             }
         }
         let (index, width) = (size / WIDTH, size % WIDTH);
-        let full = self.dir.join(tile::tile_path(0, index, WIDTH)).exists();
-        if width > 0 && !full {
+        if width > 0 {
             let bytes = disk::read_if_there(&self.dir.join(tile::entries_path(index, width)))?;
             if bytes.is_none() && self.has_moved_on(size)? {
                 return Ok(());
@@ -367,14 +414,21 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The hashes of a tile; nothing where it is missing or damaged.
-    fn tile(&self, level: u32, index: u64, width: u64) -> Result<Option<Vec<Hash>>, Error> {
-        let path: PathBuf = tile::tile_path(level, index, width);
-        let Some(bytes) = disk::read_if_there(&self.dir.join(path))? else {
+    /// The hashes of a full tile of level 0; nothing where it is missing or damaged.
+    fn leaves(&self, index: u64) -> Result<Option<Vec<Hash>>, Error> {
+        let path = self.dir.join(tile::tile_path(0, index, WIDTH));
+        let Some(bytes) = disk::read_if_there(&path)? else {
             return Ok(None);
         };
         let (hashes, rest) = bytes.as_chunks::<32>();
-        Ok((hashes.len() as u64 == width && rest.is_empty()).then(|| hashes.to_vec()))
+        Ok((hashes.len() as u64 == WIDTH && rest.is_empty()).then(|| hashes.to_vec()))
+    }
+
+    /// Bundles that are not here although no record says that they were moved away.
+    fn unsaid(&self) -> BTreeSet<u64> {
+        let said = |bundle: &u64| (bundle + 1) * WIDTH <= self.moved_below;
+        let missing = self.missing.iter().copied();
+        missing.filter(|bundle| !said(bundle)).collect()
     }
 
     fn finish(mut self) -> Report {
@@ -387,18 +441,15 @@ impl<'a> Check<'a> {
                 );
             }
         }
-        for bundle in std::mem::take(&mut self.missing) {
-            let first = bundle * WIDTH;
-            if first + WIDTH <= self.moved_below {
-                self.report.moved += WIDTH;
-            } else {
-                self.fault(
-                    Some(first),
-                    format!(
-                        "{WIDTH} entries are missing, and no record says that they were moved away"
-                    ),
-                );
-            }
+        let unsaid = self.unsaid();
+        self.report.moved = (self.missing.len() - unsaid.len()) as u64 * WIDTH;
+        for bundle in unsaid {
+            self.fault(
+                Some(bundle * WIDTH),
+                format!(
+                    "{WIDTH} entries are missing, and no record says that they were moved away"
+                ),
+            );
         }
         Report {
             size,

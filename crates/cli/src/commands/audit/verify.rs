@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let place = Place::of(&args.place)?;
     let kept = args.against.as_deref().map(input::text).transpose()?;
-    let report = verify(&place.log, &place.key()?, kept.as_deref()).map_err(Failure::new)?;
+    let report = verify(&place.log, None, &place.key()?, kept.as_deref()).map_err(Failure::new)?;
     output::print(&match args.output.json {
         true => format!("{}\n", as_json(&report)),
         false => as_text(&report, kept.is_some()),

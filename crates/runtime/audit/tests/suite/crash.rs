@@ -120,7 +120,7 @@ fn a_log_that_grew_by_whole_bundles_past_its_checkpoint_opens_again() {
         assert_eq!((opened.size, opened.torn), (published + more + 1, 0));
         drop(log);
         let key = place.key().verifying_key();
-        let report = cofferdam_audit::verify::verify(copy.path(), &key, None).unwrap();
+        let report = cofferdam_audit::verify::verify(copy.path(), None, &key, None).unwrap();
         assert!(report.is_intact(), "{report:?}");
     }
 }

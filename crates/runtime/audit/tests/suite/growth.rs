@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cofferdam_audit::checkpoint::SignedCheckpoint;
 use cofferdam_audit::error::Error;
+use cofferdam_audit::keep::Keep;
 use cofferdam_audit::merkle::{is_consistent, leaf_hash};
 use cofferdam_audit::proof::{Inclusion, prove, prove_growth};
 use cofferdam_audit::reader::Reader;
@@ -102,7 +103,8 @@ fn a_log_of_another_key_is_not_opened() {
     let other = Place::new();
     let opened = cofferdam_audit::log::Log::open(place.path(), other.key(), Default::default());
     assert!(matches!(opened, Err(Error::Corrupt(_))), "{opened:?}");
-    let report = cofferdam_audit::verify::verify(place.path(), &other.key().verifying_key(), None);
+    let report =
+        cofferdam_audit::verify::verify(place.path(), None, &other.key().verifying_key(), None);
     assert!(!report.unwrap().is_intact());
 }
 
@@ -358,4 +360,91 @@ fn what_nobody_waits_for_goes_to_the_disk_by_itself() {
         .unwrap();
     let index = hears.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(index.unwrap(), 0);
+}
+
+#[test]
+fn what_is_too_old_or_too_much_is_to_be_moved_in_whole_bundles() {
+    let place = Place::with_entries(2000);
+    let reader = Reader::open(place.path()).unwrap();
+    // The times of these entries are their numbers.
+    let first = |age: Option<u64>, entries: Option<u64>, now: u64, bundles: u64| {
+        let age = age.map(Duration::from_millis);
+        let keep = Keep { age, entries };
+        keep.first(&reader, now, bundles).unwrap()
+    };
+    for (age, entries, now, bundles, expected) in [
+        (None, None, 5000, 99, 0),
+        (Some(1000), None, 1255, 99, 0),
+        (Some(1000), None, 1256, 99, 256),
+        (Some(1000), None, 2000, 99, 768),
+        (Some(0), None, 9999, 99, 1792),
+        (Some(u64::MAX), None, 9999, 99, 0),
+        (None, Some(1745), 0, 99, 0),
+        (None, Some(1744), 0, 99, 256),
+        (None, Some(0), 0, 99, 1792),
+        (None, Some(0), 0, 2, 512),
+        (Some(1000), Some(1744), 0, 99, 256),
+        (Some(1000), Some(1744), 2000, 99, 768),
+    ] {
+        let told = first(age, entries, now, bundles);
+        assert_eq!(told, expected, "{age:?} {entries:?} {now} {bundles}");
+    }
+}
+
+#[test]
+fn what_was_moved_is_read_and_verified_where_the_archive_is_named() {
+    let place = Place::new();
+    let archive = tempfile::tempdir().unwrap();
+    let key = place.key().verifying_key();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 1000);
+    log.rotate(512, Some(archive.path())).unwrap();
+    drop(log);
+    let reader = Reader::open(place.path()).unwrap();
+    let reader = reader.with_archive(Some(archive.path()));
+    assert_eq!(reader.first(), 0);
+    let read: Vec<Record> = reader
+        .entries(0)
+        .take(1000)
+        .map(|entry| entry.unwrap().record().unwrap())
+        .collect();
+    assert_eq!(read, (0..1000).map(record).collect::<Vec<_>>());
+
+    let verify =
+        || cofferdam_audit::verify::verify(place.path(), Some(archive.path()), &key, None).unwrap();
+    let report = verify();
+    assert!(report.is_intact(), "{report:?}");
+    assert_eq!((report.moved, report.archived), (0, 512));
+    let moved = archive.path().join("tile/entries/001");
+    let mut bytes = std::fs::read(&moved).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&moved, &bytes).unwrap();
+    assert!(!verify().is_intact());
+    // What the archive has lost is still proved by its hashes.
+    std::fs::remove_file(&moved).unwrap();
+    let report = verify();
+    assert!(report.is_intact(), "{report:?}");
+    assert_eq!((report.moved, report.archived), (256, 256));
+}
+
+#[test]
+fn a_log_verifies_while_it_is_rotated() {
+    let place = Place::new();
+    let archive = tempfile::tempdir().unwrap();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 4000);
+    let rotating = std::thread::scope(|scope| {
+        let rotating = scope.spawn(|| {
+            for bundle in 1..=15 {
+                log.rotate(bundle * 256, Some(archive.path())).unwrap();
+            }
+        });
+        while !rotating.is_finished() {
+            let report = place.verify(None);
+            assert!(report.is_intact(), "{report:?}");
+        }
+        rotating.join()
+    });
+    rotating.unwrap();
+    assert_eq!(place.verify(None).moved, 15 * 256);
 }

@@ -52,7 +52,7 @@ impl Place {
     }
 
     pub(crate) fn verify(&self, against: Option<&str>) -> Report {
-        verify(self.path(), &self.key().verifying_key(), against).unwrap()
+        verify(self.path(), None, &self.key().verifying_key(), against).unwrap()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

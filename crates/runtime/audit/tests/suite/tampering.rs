@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cofferdam_audit::log::{Log, Options};
 use proptest::prelude::*;
 
 use crate::support::{Place, fill};
@@ -80,6 +82,71 @@ fn a_file_that_was_removed_is_found() {
     }
     fs::remove_file(place.file("checkpoint")).unwrap();
     assert!(place.open().is_err());
+}
+
+#[test]
+fn tiles_of_every_level_of_a_large_log_are_held_to_be_there_and_right() {
+    const COUNT: u64 = 256 * 256 + 300;
+    let place = Place::new();
+    let options = Options {
+        queue: COUNT as usize,
+        publish_every: Duration::from_secs(3600),
+        ..Options::default()
+    };
+    let (log, _) = Log::open(place.path(), place.key(), options).unwrap();
+    fill(&log, COUNT);
+    // What the tiles of hashes must hold does not take the entries, and is looked at sooner without.
+    log.rotate(COUNT, None).unwrap();
+    drop(log);
+    assert!(place.verify(None).is_intact());
+    let size = COUNT + 1;
+    let files = [
+        "tile/0/123".to_owned(),
+        format!("tile/0/257.p/{}", size % 256),
+        "tile/1/000".to_owned(),
+        "tile/1/001.p/1".to_owned(),
+        "tile/2/000.p/1".to_owned(),
+    ];
+    for file in files {
+        let path = place.file(&file);
+        let sound = fs::read(&path).unwrap();
+        let found = |what: &str| {
+            assert!(!place.verify(None).is_intact(), "`{file}` {what}");
+        };
+        fs::remove_file(&path).unwrap();
+        found("removed");
+        for (bytes, what) in [
+            (sound[..sound.len() - 32].to_vec(), "without its last hash"),
+            (sound[..sound.len() - 1].to_vec(), "without its last byte"),
+            ([&sound[..sound.len() - 1], b"?"].concat(), "changed"),
+            ([&sound[..], &[0; 32]].concat(), "longer"),
+            (Vec::new(), "empty"),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            found(what);
+        }
+        fs::write(&path, sound).unwrap();
+    }
+    assert!(place.verify(None).is_intact());
+}
+
+#[test]
+fn a_file_in_place_of_the_next_full_tile_hides_nothing() {
+    let place = Place::with_entries(300);
+    for (next, partial) in [
+        ("tile/0/001", "tile/0/001.p/44"),
+        ("tile/1/000", "tile/1/000.p/1"),
+        ("tile/0/001", "tile/entries/001.p/44"),
+    ] {
+        let (next, partial) = (place.file(next), place.file(partial));
+        let sound = fs::read(&partial).unwrap();
+        fs::write(&next, "").unwrap();
+        fs::write(&partial, "changed").unwrap();
+        assert!(!place.verify(None).is_intact(), "`{}`", partial.display());
+        fs::remove_file(next).unwrap();
+        fs::write(&partial, sound).unwrap();
+    }
+    assert!(place.verify(None).is_intact());
 }
 
 #[test]
