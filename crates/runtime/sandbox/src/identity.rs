@@ -30,7 +30,7 @@ pub(crate) fn change(user: &User, report: &mut Report) -> Result<(), Error> {
 struct Target {
     user: Uid,
     group: Gid,
-    /// Sorted, without duplicates.
+    /// Further ones; sorted, without duplicates and without `group`.
     groups: Vec<Gid>,
 }
 
@@ -43,20 +43,18 @@ impl Target {
             (None, None) => return Err(Error::NoPrimaryGroup(user.to_owned())),
         };
         let groups = groups.iter().map(|group| group_id(group));
-        let mut groups = groups.collect::<Result<Vec<_>, _>>()?;
-        groups.sort_unstable_by_key(|group| group.as_raw());
-        groups.dedup();
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             user: id,
             group,
-            groups,
+            groups: beside(group, groups),
         })
     }
 
     /// Groups first: without the user's privileges they cannot be changed any more. What is right
     /// already is left alone, so that a service which its manager started as this user can name it.
     fn change(&self) -> nix::Result<()> {
-        if supplementary()? != self.groups {
+        if beside(self.group, getgroups()?) != self.groups {
             setgroups(&self.groups)?;
         }
         let groups = getresgid()?;
@@ -71,11 +69,14 @@ impl Target {
     }
 }
 
-fn supplementary() -> nix::Result<Vec<Gid>> {
-    let mut groups = getgroups()?;
+/// The groups beside this one, sorted and without duplicates. Whoever starts a service as a user by
+/// `initgroups(3)`, as systemd does, puts the primary group among the supplementary ones as well;
+/// that gives the process nothing.
+fn beside(group: Gid, mut groups: Vec<Gid>) -> Vec<Gid> {
+    groups.retain(|other| *other != group);
     groups.sort_unstable_by_key(|group| group.as_raw());
     groups.dedup();
-    Ok(groups)
+    groups
 }
 
 /// The user and, if the data base knows it, its primary group.
@@ -97,6 +98,16 @@ fn look_up(user: &str) -> Result<(Uid, Option<Gid>), Error> {
 /// If there is no such user, or the user data base cannot be read.
 pub fn user_number(user: &str) -> Result<u32, Error> {
     look_up(user).map(|(id, _)| id.as_raw())
+}
+
+/// The name of a user, given by number; its number again where nobody knows it.
+#[must_use]
+pub fn user_name(user: u32) -> String {
+    let known = Account::from_uid(Uid::from_raw(user));
+    known
+        .ok()
+        .flatten()
+        .map_or_else(|| user.to_string(), |account| account.name)
 }
 
 /// The number of a group, given by name or number.
@@ -126,14 +137,14 @@ fn known<T>(found: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
 
 fn say(user: &User, report: &mut Report) -> Result<(), Error> {
     let ids = getresuid().map_err(Error::call("read the user ids"))?;
-    let groups = supplementary().map_err(Error::call("read the groups"))?;
+    let groups = getgroups().map_err(Error::call("read the groups"))?;
     let group = nix::unistd::getgid();
     let groups = std::iter::once(group)
-        .chain(groups.into_iter().filter(|it| *it != group))
+        .chain(beside(group, groups))
         .map(group_name)
         .collect::<Vec<_>>()
         .join(", ");
-    let who = format!("{} in {groups}", user_name(ids.effective));
+    let who = format!("{} in {groups}", name_and_number(ids.effective));
     let root = [ids.real, ids.effective, ids.saved]
         .iter()
         .any(|id| id.is_root());
@@ -153,7 +164,7 @@ fn say(user: &User, report: &mut Report) -> Result<(), Error> {
     Ok(())
 }
 
-fn user_name(id: Uid) -> String {
+fn name_and_number(id: Uid) -> String {
     match Account::from_uid(id) {
         Ok(Some(account)) => format!("{} ({id})", account.name),
         Ok(None) | Err(_) => id.to_string(),
@@ -178,7 +189,8 @@ mod tests {
             (target.user, target.group),
             (Uid::from_raw(0), Gid::from_raw(0))
         );
-        assert_eq!(target.groups, [Gid::from_raw(0), Gid::from_raw(7)]);
+        // The primary group is not among the further ones.
+        assert_eq!(target.groups, [Gid::from_raw(7)]);
         let target = Target::of("64001", Some("64002"), &[]).unwrap();
         assert_eq!(
             (target.user.as_raw(), target.group.as_raw()),

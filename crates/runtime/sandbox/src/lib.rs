@@ -10,6 +10,9 @@
 //!
 //! [`confine`] answers with a [`Report`] that says measure by measure what holds. What none of this
 //! stops is in `docs/gate/sandbox.md`.
+//!
+//! Beside it stands what both do around that: [`bind`] makes a socket, before the process is
+//! confined, and [`notify`] tells the service manager how it goes, after it.
 
 mod confinement;
 mod descriptors;
@@ -17,12 +20,17 @@ mod environment;
 mod error;
 mod identity;
 mod landlock;
+mod notify;
 mod privileges;
 mod report;
+mod socket;
 mod system_calls;
 
 pub use confinement::{Confinement, Enforcement, Role, User, confine};
 pub use environment::clear_environment;
 pub use error::Error;
-pub use identity::{group_number, user_number};
+pub use identity::{group_number, user_name, user_number};
+pub use notify::notify;
+pub use places::is_shared;
 pub use report::{Line, Measure, Report};
+pub use socket::{SocketFile, bind};

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use cofferdam_sandbox::{Confinement, Enforcement, Role, User, clear_environment, confine};
 use nix::errno::Errno;
+use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
 use crate::attempts;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
             "group" => group = Some(value.to_owned()),
             "groups" => groups.push(value.to_owned()),
             "shared" => confinement.user = User::Shared,
+            "started-as" => start_as(value),
             "thread" => drop(std::thread::spawn(std::thread::park)),
             other => panic!("no such option: {other}"),
         }
@@ -84,6 +86,18 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Becomes what a service manager makes of a service before it runs it: `USER,GROUP[,GROUP]…`, the
+/// first group being the primary one and, as `initgroups(3)` has it, among the others as well.
+/// Capabilities go with the user.
+fn start_as(ids: &str) {
+    let ids: Vec<u32> = ids.split(',').map(|id| id.parse().unwrap()).collect();
+    let groups: Vec<Gid> = ids[1..].iter().copied().map(Gid::from_raw).collect();
+    let user = Uid::from_raw(ids[0]);
+    setgroups(&groups).unwrap();
+    setresgid(groups[0], groups[0], groups[0]).unwrap();
+    setresuid(user, user, user).unwrap();
 }
 
 fn split(argument: &str) -> (&str, &str) {

@@ -21,6 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         code_in_the_broker_reaches_the_engine_and_no_network,
         the_pair_meets_at_the_socket_of_the_broker,
         the_change_of_user_is_for_good,
+        a_service_that_its_manager_has_started_as_this_user_starts,
+        a_group_that_is_not_configured_is_not_kept_in_silence,
     ])
 }
 
@@ -111,5 +113,48 @@ fn the_change_of_user_is_for_good() {
         assert_eq!(probe.status("Uid"), ids);
         assert_eq!(probe.status("Gid"), ids);
         assert_eq!(probe.status("Groups"), groups);
+    }
+}
+
+fn a_service_that_its_manager_has_started_as_this_user_starts() {
+    let place = Place::new();
+    let _engine = engine(&place);
+    let socket = place.name("engine.sock");
+    let probe = broker(&place)
+        .option("required", "")
+        .option("started-as", format!("{BROKER},{BROKER},{ENGINE},{PAIR}"))
+        .on("connect-unix", &socket)
+        .run();
+    probe.all("ok");
+    assert_eq!(probe.reported("user"), "64002 in 64002, 64010, 64011");
+    // A gate is in no group but its own.
+    let gate = place.probe("gate").option("listen", 8443);
+    let probe = gate
+        .option("user", GATE)
+        .option("group", GATE)
+        .option("required", "")
+        .option("started-as", format!("{GATE},{GATE}"))
+        .on("connect-unix", &socket)
+        .run();
+    probe.all("EACCES");
+    assert_eq!(probe.reported("user"), "64001 in 64001");
+}
+
+fn a_group_that_is_not_configured_is_not_kept_in_silence() {
+    let place = Place::new();
+    for (groups, started_as) in [
+        (None, format!("{GATE},{GATE},{ENGINE}")),
+        (Some(PAIR), format!("{GATE},{GATE}")),
+        (None, format!("{GATE},{ENGINE},{GATE}")),
+    ] {
+        let probe = place.probe("gate").option("user", GATE);
+        let probe = probe.option("group", GATE);
+        let probe = match groups {
+            Some(group) => probe.option("groups", group),
+            None => probe,
+        };
+        let probe = probe.option("started-as", &started_as).run();
+        assert!(!probe.succeeded(), "{started_as}: {probe:?}");
+        assert!(probe.lines[0].starts_with("error "), "{probe:?}");
     }
 }
