@@ -236,7 +236,9 @@ impl ProofPolicy {
         Ok(Proof {
             thumbprint: key.thumbprint().to_owned(),
             replay_key: crate::state::key(&["dpop", key.thumbprint(), jti]),
-            expires: now + self.max_age + self.leeway,
+            // Accepted for the last time at `now + leeway + max_age`, and once more the leeway for
+            // another machine's clock.
+            expires: now + self.max_age + 2 * self.leeway + 1,
         })
     }
 }

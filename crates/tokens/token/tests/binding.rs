@@ -264,6 +264,33 @@ fn a_proof_is_new_once_per_key_and_id() {
 }
 
 #[test]
+fn a_proof_is_remembered_for_as_long_as_its_time_is_accepted() {
+    let setting = setting();
+    let token = setting.bound();
+    let policy = ProofPolicy::default();
+    // Whatever its time says, made just now, as early and as late as it may be.
+    for issued in [NOW - 60, NOW, NOW + 5] {
+        let proof = setting.proof(&token, json!({}), json!({ "iat": issued }));
+        let verify = |now| policy.verify([proof.as_str()], &TARGET, &token, now);
+        let store = Memory::new(10);
+        let mut uses = 0;
+        for now in NOW..NOW + 200 {
+            let Ok(proof) = verify(now) else {
+                continue;
+            };
+            let is_new = store.insert_now(proof.replay_key(), proof.remember_until(), now);
+            uses += usize::from(is_new.unwrap());
+        }
+        assert_eq!(uses, 1, "{issued}");
+        let first = verify(NOW).unwrap();
+        for second in 0..=1 {
+            assert!(verify(issued + 60 + second).is_ok() == (second == 0));
+            assert!(first.remember_until() > issued + 60 + second);
+        }
+    }
+}
+
+#[test]
 fn a_token_bound_to_a_certificate_passes_with_it_alone() {
     let setting = setting();
     let certificate = b"the DER of a certificate";
