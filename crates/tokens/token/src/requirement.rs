@@ -6,6 +6,9 @@ use crate::scope::{Scopes, is_scope};
 use crate::sender::Binding;
 use crate::verifier::Verified;
 
+/// How far the issuer's clock may be ahead of this one, in seconds.
+const CLOCKS: f64 = 60.0;
+
 /// What a verified token must have for an operation. Built with the functions of this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a requirement does nothing until it is checked"]
@@ -128,7 +131,8 @@ pub fn acr<V: Into<String>>(values: impl IntoIterator<Item = V>) -> Requirement 
     Requirement(Kind::Acr(values.into_iter().map(Into::into).collect()))
 }
 
-/// A login at most this many seconds ago (claim `auth_time`, RFC 9470 §3).
+/// A login at most this many seconds ago (claim `auth_time`, RFC 9470 §3), and at most a minute
+/// ahead, since clocks differ.
 pub fn max_age(seconds: u64) -> Requirement {
     Requirement(Kind::MaxAge(seconds))
 }
@@ -338,7 +342,13 @@ impl Requirement {
                     .claims()
                     .get("auth_time")
                     .and_then(|time| time.as_f64());
-                match time.is_some_and(|time| now as f64 - time <= *seconds as f64) {
+                // A login that lies ahead is none: an issuer that counts milliseconds would make
+                // every login a recent one.
+                let is_recent = |time: f64| {
+                    let age = now as f64 - time;
+                    (-CLOCKS..=*seconds as f64).contains(&age)
+                };
+                match time.is_some_and(is_recent) {
                     true => true,
                     false => {
                         return Err(Denial::StepUp {

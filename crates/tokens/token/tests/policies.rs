@@ -202,6 +202,28 @@ fn requirements_join_and_name_the_scopes_that_would_do() {
 }
 
 #[test]
+fn a_login_in_the_future_is_not_a_recent_one() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy]).unwrap();
+    for (time, granted) in [
+        (json!(NOW - 301), false),
+        (json!(NOW - 300), true),
+        (json!(NOW + 60), true),
+        (json!(NOW + 61), false),
+        // An issuer that counts milliseconds.
+        (json!(NOW * 1000), false),
+        (json!(NOW.to_string()), false),
+    ] {
+        let token = issuer.token("alice").audience("api");
+        let token = token.claim("auth_time", time.clone()).mint(NOW).unwrap();
+        let token = verifier.verify(&token, NOW).unwrap();
+        let decision = max_age(300).check(&token, NOW);
+        assert_eq!(decision == Decision::Granted, granted, "{time}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "is not one scope")]
 fn two_scopes_in_one_are_a_mistake_that_shows_at_start() {
     let _ = scope("containers:read containers:write");
