@@ -116,7 +116,8 @@ impl AnswerPolicy {
     }
 
     /// Judges an answer, the JSON object of RFC 7662 §2.2: it is `active` and names an audience of
-    /// the policy; where it names an issuer, that is the policy's; time and binding hold.
+    /// the policy; where it names an issuer, that is the policy's; where it says what kind of token
+    /// it is about, that is an access token; time and binding hold.
     ///
     /// # Errors
     /// The first rule that it breaks. At most 64 KiB are read.
@@ -137,6 +138,7 @@ impl AnswerPolicy {
             return Err(Rejection::Inactive);
         }
         let claims = Claims::read(document)?;
+        check_kind(&claims)?;
         if claims
             .issuer()
             .is_some_and(|issuer| issuer != self.0.issuer())
@@ -144,5 +146,73 @@ impl AnswerPolicy {
             return Err(Rejection::IssuerUnknown);
         }
         Verified::from_introspection(claims, &self.0, now, sender)
+    }
+}
+
+/// An issuer may be asked about any token of its own (RFC 7662 §2.1), so it answers `active` for
+/// refresh and ID tokens too. What they are many say in one of three members: `token_type` has a type
+/// of RFC 6749 §5.1, which only access tokens have; `token_use` is Cognito's and Ory's, `typ`
+/// Keycloak's.
+fn check_kind(claims: &Claims) -> Result<(), Rejection> {
+    let one_of = |name: &'static str, values: &[&str]| {
+        claims.get(name).map(|value| {
+            let text = value.as_str().unwrap_or_default();
+            values.iter().any(|value| value.eq_ignore_ascii_case(text))
+        })
+    };
+    if one_of("token_use", &["access", "access_token"]) == Some(false) {
+        return Err(Rejection::ClaimMismatch("token_use"));
+    }
+    if one_of("token_type", &["Bearer", "DPoP"]) == Some(false) {
+        return Err(Rejection::ClaimMismatch("token_type"));
+    }
+    match one_of("typ", &["ID", "Refresh", "Offline", "Logout"]) {
+        Some(true) => Err(Rejection::ClaimMismatch("typ")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::JwkSet;
+
+    #[test]
+    fn an_active_token_of_another_kind_is_no_access_token() {
+        let policy = IssuerPolicy::new("https://idp.example", JwkSet::default()).audience("api");
+        let policy = AnswerPolicy::new(policy).unwrap();
+        let judge = |name: &str, value: Value| {
+            let mut answer = json!({ "active": true, "aud": "api", "sub": "alice" });
+            answer[name] = value;
+            let answer = answer.to_string();
+            policy.judge(answer.as_bytes(), 1000, &Sender::bearer())
+        };
+        for (name, value) in [
+            ("token_type", "Bearer"),
+            ("token_type", "bearer"),
+            ("token_type", "DPoP"),
+            ("token_use", "access"),
+            ("token_use", "access_token"),
+            ("typ", "Bearer"),
+            ("typ", "at+jwt"),
+        ] {
+            assert!(judge(name, json!(value)).is_ok(), "{name} {value}");
+        }
+        for (name, value) in [
+            ("token_type", json!("refresh_token")),
+            ("token_type", json!("N_A")),
+            ("token_type", json!(1)),
+            ("token_use", json!("refresh_token")),
+            ("token_use", json!("id")),
+            ("typ", json!("ID")),
+            ("typ", json!("Refresh")),
+            ("typ", json!("offline")),
+            ("typ", json!("Logout")),
+        ] {
+            let refused = judge(name, value.clone()).unwrap_err();
+            assert_eq!(refused.id(), "claim-mismatch", "{name} {value}");
+        }
     }
 }
