@@ -35,8 +35,13 @@ fn normalize(uri: &str) -> Option<String> {
         return None;
     }
     let mut normal = format!("{scheme}://{}", host.to_ascii_lowercase());
+    // Without a port it is the default one; 0 is none (RFC 3986 §6.2.3).
+    let is_given = !port.is_empty();
     let port = port.trim_start_matches('0');
-    if !port.is_empty() && port != default_port {
+    if is_given && port.is_empty() {
+        return None;
+    }
+    if is_given && port != default_port {
         normal.push(':');
         normal.push_str(port);
     }
@@ -78,6 +83,7 @@ mod tests {
         for (left, right) in [
             ("https://api.example/a", "HTTPS://API.example:443/a"),
             ("https://api.example", "https://api.example/?x=1#y"),
+            ("https://api.example:/", "https://api.example:0443/"),
             ("http://[::1]:8080/%7Ea%2fb", "http://[::1]:8080/~a%2Fb"),
         ] {
             assert!(same(left, right), "{left} {right}");
@@ -97,6 +103,8 @@ mod tests {
             ("/a", "/a"),
             ("https:///a", "https:///a"),
             ("https://a/%", "https://a/%"),
+            ("https://a:0/", "https://a/"),
+            ("https://a:00/", "https://a:00/"),
         ] {
             assert!(!same(left, right), "{left} {right}");
         }
