@@ -20,8 +20,11 @@ enum Source<'c> {
 impl<'c> Scopes<'c> {
     pub(crate) const EMPTY: Scopes<'static> = Scopes(Source::None);
 
-    /// Reads a claim: a string of names with single spaces between them, or an array of names.
-    /// `None` where it is neither, or holds a character that a scope may not have.
+    /// Reads a claim: a string of names with spaces between them, or an array of names. `None` where
+    /// it is neither, or holds a character that a scope may not have.
+    ///
+    /// RFC 6749 §3.3 has one space and at least one name. More spaces, and none but spaces, name
+    /// nothing, so they grant nothing; Keycloak sends `""` for a token without scopes.
     pub(crate) fn read(claim: Value<'c>) -> Option<Scopes<'c>> {
         if let Some(list) = claim.as_str() {
             let fits = list.bytes().all(|byte| byte == b' ' || is_scope_byte(byte));
@@ -131,6 +134,20 @@ mod tests {
         ] {
             assert!(Scopes::read(document(bad).root()).is_none(), "{bad}");
         }
-        assert!(Scopes::read(document(r#""""#).root()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn spaces_grant_nothing_however_many_there_are() {
+        for (list, names) in [
+            (r#""""#, &[][..]),
+            (r#"" ""#, &[]),
+            (r#""a  b""#, &["a", "b"]),
+            (r#"" a ""#, &["a"]),
+        ] {
+            let document = document(list);
+            let scopes = Scopes::read(document.root()).unwrap();
+            assert_eq!(scopes.iter().collect::<Vec<_>>(), names, "{list}");
+            assert!(!scopes.contains("") && !scopes.contains(" "), "{list}");
+        }
     }
 }
