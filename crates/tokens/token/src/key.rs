@@ -4,6 +4,7 @@
 //! used with, so a header's `alg` can only choose among what the key and the issuer's policy allow
 //! (RFC 8725 §3.1).
 
+mod ed25519;
 mod jwk;
 mod pem;
 mod roca;

@@ -204,6 +204,9 @@ impl Jwk {
                 if x.len() != 32 {
                     return Err(KeyError::Member("x"));
                 }
+                if super::ed25519::has_small_order(x) {
+                    return Err(KeyError::Invalid);
+                }
                 let key =
                     ParsedPublicKey::new(&signature::ED25519, x).map_err(|_| KeyError::Invalid)?;
                 let canonical = format!(
