@@ -28,7 +28,8 @@ pub enum PolicyError {
     /// No audience: every token of that issuer would pass.
     #[error("issuer `{0}` has no audience: name this API as the issuer knows it")]
     NoAudience(String),
-    /// An audience that every tenant of the issuer can get.
+    /// An audience that every tenant or client of the issuer gets: GitHub's own, `account` of
+    /// Keycloak, Microsoft Graph, that of the Kubernetes API server.
     #[error("audience `{0}` is handed out to everybody: let callers ask for one of your own")]
     DefaultAudience(String),
     /// No algorithm is allowed.
@@ -177,7 +178,7 @@ impl IssuerPolicy {
         if let Some(audience) = self
             .audiences
             .iter()
-            .find(|audience| self.profile.is_default_audience(audience))
+            .find(|audience| self.profile.is_default_audience(&self.issuer, audience))
         {
             return Err(PolicyError::DefaultAudience(audience.clone()));
         }
@@ -229,6 +230,10 @@ impl IssuerPolicy {
         self.check_wanted(claims)
     }
 
+    pub(crate) fn leeway_seconds(&self) -> f64 {
+        self.leeway.as_secs_f64()
+    }
+
     /// Whether `audience` is one of the configured ones.
     fn is_ours(&self, audience: &str) -> bool {
         self.audiences.iter().any(|ours| ours == audience)
@@ -265,7 +270,7 @@ impl IssuerPolicy {
     pub(crate) fn check_time(&self, claims: &Claims, now: u64) -> Result<(), Rejection> {
         // Exact: years below 285 million.
         let now = now as f64;
-        let leeway = self.leeway.as_secs_f64();
+        let leeway = self.leeway_seconds();
         let expires = claims.expires_at().ok_or(Rejection::ClaimMissing("exp"))?;
         if now >= expires + leeway {
             return Err(Rejection::Expired);
@@ -281,7 +286,7 @@ impl IssuerPolicy {
     }
 
     fn check_start(&self, claims: &Claims, now: f64) -> Result<(), Rejection> {
-        let leeway = self.leeway.as_secs_f64();
+        let leeway = self.leeway_seconds();
         if claims.not_before().is_some_and(|from| now + leeway < from) {
             return Err(Rejection::NotYetValid);
         }

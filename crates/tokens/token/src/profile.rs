@@ -291,9 +291,23 @@ impl Profile {
         }
     }
 
-    /// An audience that every tenant of the issuer can have is none.
-    pub(crate) fn is_default_audience(&self, audience: &str) -> bool {
-        self.name == Profile::GITHUB_ACTIONS.name && audience.starts_with("https://github.com/")
+    /// An audience that every tenant of the issuer can have is none, and neither is that of another
+    /// API which every client of the issuer gets.
+    pub(crate) fn is_default_audience(&self, issuer: &str, audience: &str) -> bool {
+        match self.name {
+            "github-actions" => audience.starts_with("https://github.com/"),
+            // That of the API server: every pod's own token has it.
+            "kubernetes" => audience == issuer,
+            // The account console, for which Keycloak makes tokens of every user out.
+            "keycloak" => audience == "account",
+            // Microsoft Graph, by its application id and its URI.
+            "entra" => {
+                let audience = audience.strip_suffix('/').unwrap_or(audience);
+                audience == "https://graph.microsoft.com"
+                    || audience.eq_ignore_ascii_case("00000003-0000-0000-c000-000000000000")
+            }
+            _ => false,
+        }
     }
 }
 

@@ -379,6 +379,43 @@ fn kubernetes_bound_tokens_pass_and_legacy_ones_do_not() {
 }
 
 #[test]
+fn an_audience_that_everybody_gets_is_none() {
+    let cluster = "https://kubernetes.default.svc.cluster.local";
+    let policies = || {
+        [
+            preset::kubernetes(cluster, keys()),
+            preset::keycloak("https://idp.example", "main", keys()),
+            preset::entra_v1("t-1", keys()),
+            preset::entra_v2("t-1", keys()),
+            preset::github_actions(["74"], keys()),
+        ]
+    };
+    let defaults = [
+        &[cluster][..],
+        &["account"],
+        &[
+            "https://graph.microsoft.com",
+            "https://graph.microsoft.com/",
+        ],
+        &["00000003-0000-0000-c000-000000000000"],
+        &["https://github.com/octo-org"],
+    ];
+    for (policy, defaults) in policies().into_iter().zip(defaults) {
+        for audience in defaults {
+            // Beside one of our own it is no better.
+            let policy = policy.clone().audience("api").audience(*audience);
+            assert_eq!(
+                Verifier::new([policy]).unwrap_err(),
+                PolicyError::DefaultAudience((*audience).to_owned())
+            );
+        }
+    }
+    for policy in policies() {
+        assert!(Verifier::new([policy.audience("https://api.example")]).is_ok());
+    }
+}
+
+#[test]
 fn spiffe_svids_pass_with_a_bare_header_alone() {
     let shape = Shape {
         header: jwt(),
