@@ -1,6 +1,6 @@
 //! What a route asks of a token, and the decision.
 
-use crate::challenge::{Challenge, ErrorCode, Scheme};
+use crate::challenge::{Challenge, ErrorCode};
 use crate::json::Value;
 use crate::scope::{Scopes, is_scope};
 use crate::sender::Binding;
@@ -220,14 +220,6 @@ impl Denial {
                     .fold(challenge, |challenge, seconds| challenge.max_age(*seconds))
             }
             Denial::Insufficient { .. } | Denial::NotBound => challenge,
-        }
-    }
-
-    /// The scheme to challenge with.
-    pub fn scheme(&self) -> Scheme {
-        match self {
-            Denial::NotBound => Scheme::Dpop,
-            _ => Scheme::Bearer,
         }
     }
 }

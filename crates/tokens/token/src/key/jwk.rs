@@ -59,7 +59,6 @@ pub enum KeyError {
 /// `Debug` shows its id and algorithms alone.
 pub struct Jwk {
     kid: Option<Box<str>>,
-    uses: Option<Box<str>>,
     algorithms: AlgorithmSet,
     verifiers: Vec<(Algorithm, Material)>,
     thumbprint: String,
@@ -122,11 +121,6 @@ impl Jwk {
         self.kid.as_deref()
     }
 
-    /// The member `use`, which SPIFFE fills with values of its own.
-    pub fn public_key_use(&self) -> Option<&str> {
-        self.uses.as_deref()
-    }
-
     /// The algorithms that the key may verify.
     pub fn algorithms(&self) -> AlgorithmSet {
         self.algorithms
@@ -179,7 +173,6 @@ impl Jwk {
             key = key.with_algorithm(algorithm)?;
         }
         key.kid = fields.kid.map(Into::into);
-        key.uses = fields.uses.map(Into::into);
         Ok(key)
     }
 
@@ -329,7 +322,6 @@ impl Jwk {
         let hash = digest::digest(&digest::SHA256, canonical.as_bytes());
         Jwk {
             kid: None,
-            uses: None,
             algorithms: verifiers.iter().map(|(algorithm, _)| *algorithm).collect(),
             verifiers,
             thumbprint: base64url::encode(hash.as_ref()),
@@ -401,7 +393,9 @@ impl<'a> Fields<'a> {
     }
 
     fn check_use(&self) -> Result<(), KeyError> {
-        // SPIFFE's own name for `sig` (JWT-SVID §4); its profile asks for it.
+        // In a bundle of SPIFFE `jwt-svid` stands for `sig`, and the keys of its certificates say
+        // `x509-svid` (JWT-SVID §6.1). It is not asked for: the discovery document of the same
+        // server has the same keys with `sig` or nothing.
         if !matches!(self.uses, None | Some("sig" | "jwt-svid")) {
             return Err(KeyError::Use);
         }
@@ -461,7 +455,11 @@ mod tests {
     #[test]
     fn a_key_serves_only_what_it_says_it_is_for() {
         assert!(with("").unwrap().algorithms().contains(Algorithm::Es256));
-        assert_eq!(with(r#","use":"enc""#).unwrap_err(), KeyError::Use);
+        for other in ["enc", "x509-svid", "SIG", ""] {
+            let other = with(&format!(r#","use":"{other}""#));
+            assert_eq!(other.unwrap_err(), KeyError::Use);
+        }
+        assert!(with(r#","use":"jwt-svid""#).is_ok());
         assert_eq!(with(r#","key_ops":["sign"]"#).unwrap_err(), KeyError::Use);
         assert!(with(r#","key_ops":["verify"],"use":"sig","alg":"ES256""#).is_ok());
         assert_eq!(with(r#","alg":"ES384""#).unwrap_err(), KeyError::Algorithm);
