@@ -151,6 +151,8 @@ mod tests {
         for algorithm in Algorithm::ASYMMETRIC {
             assert_eq!(Algorithm::from_name(algorithm.name()), Some(algorithm));
         }
+        // RFC 9864 §2.2, beside the older `EdDSA`.
+        assert_eq!(Algorithm::from_name("Ed25519"), Some(Algorithm::EdDsa));
         for name in [
             "none", "None", "rs256", "RS256 ", "ES512", "ES256K", "", "HS1", "EDDSA",
         ] {
