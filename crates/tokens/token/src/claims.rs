@@ -200,7 +200,8 @@ impl Claims {
             .map_or(Scopes::EMPTY, Scopes::checked)
     }
 
-    /// `roles` (RFC 9068 §2.2.3.1). Elements that are no strings are left out.
+    /// `roles` (RFC 9068 §2.2.3.1): strings, or objects with a string `value`, as SCIM has them
+    /// (RFC 7643 §2.4). Other elements are left out.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.strings("roles")
     }
@@ -220,7 +221,7 @@ impl Claims {
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter_map(Value::as_str)
+            .filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str()))
     }
 
     pub(crate) fn confirmation(&self) -> Option<Value<'_>> {

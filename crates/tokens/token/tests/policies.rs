@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::requirement::{
-    Requirement, acr, all_of, any_of, audience, claim, client_role, issuer, max_age, realm_role,
-    scope,
+    Requirement, acr, all_of, any_of, audience, claim, client_role, entitlement, group, issuer,
+    max_age, realm_role, role, scope,
 };
 use cofferdam_token::{
     Algorithm, Decision, Denial, IssuerPolicy, JwkSet, PolicyError, Rejection, Verifier, danger,
@@ -149,6 +149,59 @@ fn a_scope_claim_that_says_two_things_is_refused() {
         verify(json!([["a", "b"]])),
         Err(Rejection::ClaimMalformed("scp"))
     );
+}
+
+#[test]
+fn a_header_that_would_choose_the_key_or_how_to_read_the_claims_is_refused() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy]).unwrap();
+    let verify = |name: &str, value: serde_json::Value| {
+        let token = issuer.token("alice").audience("api").header(name, value);
+        verifier.verify(&token.mint(NOW).unwrap(), NOW).map(drop)
+    };
+    // Nothing else is wrong with these tokens: the key of the issuer has signed them.
+    assert_eq!(verify("x5t", json!("AAAA")), Ok(()));
+    for (name, value) in [
+        ("jku", json!("https://idp.example/jwks")),
+        ("jwk", issuer.key().public_jwk()),
+        ("x5u", json!("https://idp.example/certificate")),
+        ("x5c", json!(["MIIB"])),
+        ("enc", json!("A256GCM")),
+        ("zip", json!("DEF")),
+        ("cty", json!("JWT")),
+        ("b64", json!(true)),
+    ] {
+        assert_eq!(
+            verify(name, value),
+            Err(Rejection::HeaderForbidden(name)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn roles_are_read_in_the_shape_of_scim_too() {
+    let issuer = new_issuer();
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let verifier = Verifier::new([policy]).unwrap();
+    for (name, requirement) in [
+        ("roles", role as fn(&'static str) -> Requirement),
+        ("groups", group),
+        ("entitlements", entitlement),
+    ] {
+        let token = issuer.token("alice").audience("api").claim(
+            name,
+            json!([
+                { "value": "admin", "display": "owner", "primary": true },
+                "auditor", 7, { "display": "owner" }, { "value": ["owner"] }, [{ "value": "owner" }],
+            ]),
+        );
+        let token = verifier.verify(&token.mint(NOW).unwrap(), NOW).unwrap();
+        let granted = |value| requirement(value).check(&token, NOW) == Decision::Granted;
+        assert!(granted("admin") && granted("auditor"), "{name}");
+        assert!(!granted("owner") && !granted("7"), "{name}");
+    }
 }
 
 #[test]
