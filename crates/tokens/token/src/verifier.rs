@@ -65,7 +65,8 @@ impl Verifier {
     }
 
     /// Keeps up to this many verified tokens, of about 1.5 KiB each, so that the signature is not
-    /// computed again while the issuer's keys stay the same. Time and binding are judged on every
+    /// computed again while the issuer's keys stay the same. For about four times as many more a
+    /// digest is kept, which spares the signature too, and nothing else. Time and binding are judged on every
     /// use all the same. What comes once makes room before what has come again.
     #[must_use]
     pub fn cache(mut self, tokens: usize) -> Verifier {
@@ -114,7 +115,7 @@ impl Verifier {
         }
         let known = |cache| Some((cache, Cache::key(cache, token)?));
         let Some((cache, key)) = self.cache.as_ref().and_then(known) else {
-            return self.verify_afresh(token, Key::default(), now, sender);
+            return self.verify_afresh(token, Key::default(), now, sender, |_| false);
         };
         if let Some(known) = cache.get(&key) {
             match known.judge_again(now, sender) {
@@ -123,18 +124,21 @@ impl Verifier {
                 Again::Over => cache.remove(&key),
             }
         }
-        let verified = self.verify_afresh(token, key, now, sender)?;
+        let signed = |generation| cache.is_signed(&key, generation);
+        let verified = self.verify_afresh(token, key, now, sender, signed)?;
         cache.insert(verified.clone());
         Ok(verified)
     }
 
-    /// The whole way.
+    /// The whole way, but for the signature where it is known to be right with the keys of a
+    /// generation.
     fn verify_afresh(
         &self,
         token: &str,
         key: Key,
         now: u64,
         sender: &Sender<'_>,
+        signed: impl FnOnce(u64) -> bool,
     ) -> Result<Verified, Rejection> {
         let compact = Compact::split(token, self.max_length)?;
         let header_document = compact.header_document()?;
@@ -145,7 +149,10 @@ impl Verifier {
         let binding = sender::check(&claims, sender)?;
         let current = policy.keys().current();
         let keys = current.keys.ok_or(Rejection::KeysUnavailable)?;
-        compact.verify(jws::find(&keys, &header)?, header.algorithm)?;
+        let public = jws::find(&keys, &header)?;
+        if !signed(current.generation) {
+            compact.verify(public, header.algorithm)?;
+        }
         Ok(Verified(Arc::new(Inner {
             key,
             generation: current.generation,
@@ -240,6 +247,11 @@ impl Verified {
         &self.0.key
     }
 
+    /// Of the keys that verified it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation
+    }
+
     /// All claims.
     pub fn claims(&self) -> &Claims {
         &self.0.claims
@@ -269,6 +281,12 @@ impl Verified {
     /// `exp` in seconds since 1970-01-01T00:00:00Z.
     pub fn expires_at(&self) -> f64 {
         self.claims().expires_at().unwrap_or(0.0)
+    }
+
+    /// From when on it is not accepted any more, in the same seconds: [`Verified::expires_at`] and
+    /// the leeway of its policy.
+    pub fn accepted_until(&self) -> f64 {
+        self.expires_at() + self.0.policy.leeway_seconds()
     }
 
     /// How the token is bound to its sender, which has been checked.

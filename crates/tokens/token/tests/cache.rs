@@ -141,3 +141,51 @@ fn what_is_found_and_what_is_not_is_counted() {
     assert!(verifier.verify("a.b.c", NOW).is_err());
     assert_eq!(verifier.cache_counts(), (2, 4));
 }
+
+#[test]
+fn of_a_token_that_made_room_nothing_but_the_signature_is_remembered() {
+    let issuer = Issuer::new("https://idp.example", key().with_kid("one"));
+    let store: Arc<KeyStore> = issuer.key_set().into();
+    let policy = IssuerPolicy::new(issuer.url(), Arc::clone(&store)).audience("api");
+    let verifier = Verifier::new([policy]).unwrap().cache(1);
+    let mint = |subject: &str| {
+        let token = issuer.token(subject).audience("api").lifetime(300);
+        token.mint(NOW).unwrap()
+    };
+    let (token, other) = (mint("alice"), mint("bob"));
+    let makes_room = || {
+        assert!(verifier.verify(&token, NOW).is_ok());
+        assert!(verifier.verify(&other, NOW).is_ok());
+        assert_eq!(verifier.cached(), 1);
+    };
+    makes_room();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let changed = match signature.strip_prefix('A') {
+        Some(rest) => format!("{signed}.B{rest}"),
+        None => format!("{signed}.A{}", &signature[1..]),
+    };
+    assert_eq!(
+        verifier.verify(&changed, NOW).unwrap_err(),
+        Rejection::SignatureInvalid
+    );
+    makes_room();
+    assert_eq!(
+        verifier.verify(&token, NOW + 361).unwrap_err(),
+        Rejection::Expired
+    );
+    makes_room();
+    // Another key under the same name: what the first one signed is worth nothing any more.
+    let another = Issuer::new("https://idp.example", key().with_kid("one"));
+    store.replace(another.key_set());
+    assert_eq!(
+        verifier.verify(&token, NOW).unwrap_err(),
+        Rejection::SignatureInvalid
+    );
+    store.replace(issuer.key_set());
+    makes_room();
+    store.clear();
+    assert_eq!(
+        verifier.verify(&token, NOW).unwrap_err(),
+        Rejection::KeysUnavailable
+    );
+}
