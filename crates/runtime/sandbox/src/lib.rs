@@ -21,6 +21,7 @@ mod error;
 mod identity;
 mod landlock;
 mod notify;
+mod places;
 mod privileges;
 mod report;
 mod socket;
