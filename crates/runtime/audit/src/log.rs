@@ -4,6 +4,7 @@ mod tree;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -201,6 +202,8 @@ impl Log {
         let reader = Reader::open(&self.dir)?;
         let bundles = reader.bundles_below(first);
         if let Some(into) = into {
+            make_private(into)?;
+            is_elsewhere(&self.dir, into)?;
             for bundle in bundles.clone() {
                 copy(&self.dir, into, &tile::entries_path(bundle, WIDTH))?;
             }
@@ -263,11 +266,26 @@ fn make_private(dir: &Path) -> Result<(), Error> {
         .map_err(Error::io("make the directory", dir))
 }
 
+/// Refuses the log itself as its archive: what is copied onto itself is removed afterwards.
+fn is_elsewhere(dir: &Path, into: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |path: &Path| {
+        let found = fs::metadata(path).map_err(Error::io("look at", path))?;
+        Ok((found.dev(), found.ino()))
+    };
+    match place(dir)? == place(into)? {
+        false => Ok(()),
+        true => Err(Error::io("move entries to", into)(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is the log itself",
+        ))),
+    }
+}
+
 /// Copies a file of the log to the same place below another directory, whole or not at all.
 fn copy(dir: &Path, into: &Path, file: &Path) -> Result<(), Error> {
     let here = dir.join(file);
     let bytes = fs::read(&here).map_err(Error::io("read", &here))?;
-    make_private(into)?;
     disk::write_whole(into, file, &bytes)
 }
 

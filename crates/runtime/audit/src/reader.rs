@@ -176,6 +176,27 @@ fn whole_bundle(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         .collect())
 }
 
+impl Entries<'_> {
+    /// Takes up the bundle that `next` is in. What was moved away since this was begun is passed
+    /// over, as it would be by whoever begins now.
+    fn fill(&mut self) -> Result<(), Error> {
+        let entries = loop {
+            match self.reader.bundle(self.next / WIDTH) {
+                Err(Error::NoEntry { .. }) if self.next < self.reader.first() => {
+                    self.next = self.reader.first();
+                }
+                other => break other?,
+            }
+        };
+        let first = (self.next / WIDTH * WIDTH).min(self.reader.base);
+        self.bundle = entries.into_iter();
+        for _ in first..self.next {
+            self.bundle.next();
+        }
+        Ok(())
+    }
+}
+
 impl Iterator for Entries<'_> {
     type Item = Result<Entry, Error>;
 
@@ -183,20 +204,12 @@ impl Iterator for Entries<'_> {
         if self.next >= self.reader.len() {
             return None;
         }
-        if self.bundle.len() == 0 {
-            let first = (self.next / WIDTH * WIDTH).min(self.reader.base);
-            match self.reader.bundle(self.next / WIDTH) {
-                Ok(entries) => self.bundle = entries.into_iter(),
-                Err(error) => {
-                    // Once is enough: whoever goes on after an error would read a gap.
-                    self.next = u64::MAX;
-                    return Some(Err(error));
-                }
-            }
-            let skip = self.next - first;
-            for _ in 0..skip {
-                self.bundle.next();
-            }
+        if self.bundle.len() == 0
+            && let Err(error) = self.fill()
+        {
+            // Once is enough: whoever goes on after an error would read a gap.
+            self.next = u64::MAX;
+            return Some(Err(error));
         }
         let bytes = self.bundle.next()?;
         let index = self.next;

@@ -428,6 +428,45 @@ fn what_was_moved_is_read_and_verified_where_the_archive_is_named() {
 }
 
 #[test]
+fn whoever_reads_while_the_log_is_rotated_goes_on_with_what_is_still_here() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 1000);
+    log.publish().unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    let mut entries = reader.entries(10);
+    assert_eq!(entries.next().unwrap().unwrap().index, 10);
+    log.rotate(700, None).unwrap();
+    let read: Vec<u64> = entries.map(|entry| entry.unwrap().index).collect();
+    assert_eq!(read, (11..256).chain(512..1000).collect::<Vec<_>>());
+    // A bundle that is gone from the middle is no rotation.
+    fill(&log, 1000);
+    log.publish().unwrap();
+    std::fs::remove_file(place.file("tile/entries/005")).unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    let last = reader.entries(1025).last();
+    let failed = reader.entries(1025).any(|entry| entry.is_err());
+    assert!(failed, "{last:?}");
+}
+
+#[test]
+fn a_log_is_not_its_own_archive() {
+    let place = Place::new();
+    let (log, _) = place.open().unwrap();
+    fill(&log, 600);
+    let other = tempfile::tempdir().unwrap();
+    let link = other.path().join("link");
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    for into in [place.path(), &link] {
+        let refused = log.rotate(512, Some(into));
+        assert!(matches!(refused, Err(Error::Io { .. })), "{refused:?}");
+    }
+    drop(log);
+    assert_eq!(Reader::open(place.path()).unwrap().first(), 0);
+    assert!(place.verify(None).is_intact());
+}
+
+#[test]
 fn a_log_verifies_while_it_is_rotated() {
     let place = Place::new();
     let archive = tempfile::tempdir().unwrap();
