@@ -450,6 +450,15 @@ pub struct LogFiles {
     /// Files that are kept.
     #[serde(default)]
     pub max_files: Option<u32>,
+    /// Whether rotated files are compressed.
+    #[serde(default)]
+    pub compress: Option<bool>,
+    /// Whether the process waits for the log or loses lines.
+    #[serde(default)]
+    pub mode: Option<LogMode>,
+    /// Bytes that the engine buffers in the mode that does not block.
+    #[serde(default)]
+    pub max_buffer_size: Option<u64>,
 }
 
 /// A log driver that writes files on the host and nothing else.
@@ -461,8 +470,17 @@ pub enum LogDriver {
     JsonFile,
     /// A compact form with rotation.
     Local,
-    /// Nothing is kept.
-    None,
+}
+
+/// What happens to a process whose output comes faster than it is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LogMode {
+    /// It waits.
+    Blocking,
+    /// Lines are lost.
+    NonBlocking,
 }
 
 /// A command to run in a container that is there.

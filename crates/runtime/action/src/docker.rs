@@ -7,6 +7,7 @@ mod endpoint;
 mod exec;
 mod host_config;
 pub(crate) mod images;
+mod lifecycle;
 mod mounts;
 pub(crate) mod networks;
 mod not_offered;
@@ -49,7 +50,7 @@ pub fn parse(head: Head<'_>, body: &[u8]) -> Result<Action, Refusal> {
 
 /// Why there is no such route.
 fn unknown(method: &str, segments: &[&str]) -> Refusal {
-    match not_offered::reason(method, segments) {
+    let refusal = match not_offered::reason(method, segments) {
         Some(reason) => Refusal::new(Rule::NotOffered, format!("not offered: {reason}")),
         None => Refusal::new(
             Rule::Route,
@@ -58,7 +59,8 @@ fn unknown(method: &str, segments: &[&str]) -> Refusal {
                 quote(&format!("{method} /{}", segments.join("/")))
             ),
         ),
-    }
+    };
+    refusal.at("path")
 }
 
 /// What the routes of every file have at hand.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::mounts;
 use super::prelude::*;
+use super::{lifecycle, mounts};
 use crate::container::{
-    Capability, ContainerCreate, Device, DeviceAccess, IpcMode, Lifecycle, LogDriver, LogFiles,
-    NetworkMode, Resources, RestartPolicy, Security, Ulimit, UlimitName,
+    Capability, ContainerCreate, Device, DeviceAccess, IpcMode, NetworkMode, Resources, Security,
+    Ulimit, UlimitName,
 };
 use crate::json::{Default, Members, Never, Value};
 use crate::name::{ContainerRef, Hostname, NetworkRef};
@@ -195,7 +195,7 @@ pub(super) fn read(mut members: Members, container: &mut ContainerCreate) -> Res
     network(&mut members, container)?;
     container.security = security(&mut members)?;
     container.resources = resources(&mut members)?;
-    container.lifecycle = lifecycle(&mut members)?;
+    container.lifecycle = lifecycle::read(&mut members)?;
     members.finish()
 }
 
@@ -350,7 +350,7 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
         .is_some();
     security.devices = members.list("Devices", |value, field| {
         let mut members = Members::of(value, field)?;
-        let on_host = members.required("PathOnHost", Rule::Device, HostPath::parse)?;
+        let on_host = members.required("PathOnHost", Rule::Device, device_path)?;
         let in_container = members.parsed("PathInContainer", |path| {
             ContainerPath::normal(path, Rule::Device)
         })?;
@@ -376,6 +376,15 @@ fn security(members: &mut Members) -> Result<Security, Refusal> {
         security.sysctls.insert(name, value);
     }
     Ok(security)
+}
+
+/// A path of the host that is a device, in the one spelling of [`HostPath`]. The name of a CDI device
+/// (`vendor.com/gpu=all`) is none.
+fn device_path(text: &str) -> Result<HostPath, Refusal> {
+    HostPath::parse(text).map_err(|refusal| Refusal {
+        rule: Rule::Device,
+        ..refusal
+    })
 }
 
 /// A capability with or without its `CAP_`, in either case, as the engine takes it.
@@ -420,101 +429,6 @@ fn resources(members: &mut Members) -> Result<Resources, Refusal> {
     })
 }
 
-fn lifecycle(members: &mut Members) -> Result<Lifecycle, Refusal> {
-    Ok(Lifecycle {
-        auto_remove: members.flag("AutoRemove")?,
-        restart: match members.object("RestartPolicy")? {
-            Some(policy) => restart_policy(policy)?,
-            None => RestartPolicy::No,
-        },
-        init: members.optional_flag("Init")?,
-        log: match members.object("LogConfig")? {
-            Some(log) => log_files(log)?,
-            None => None,
-        },
-    })
-}
-
-fn restart_policy(mut members: Members) -> Result<RestartPolicy, Refusal> {
-    let retries = members
-        .limit("MaximumRetryCount", Rule::JsonType)?
-        .unwrap_or(0);
-    let retries = u32::try_from(retries).map_err(|_| {
-        Refusal::new(Rule::JsonType, "too many").at(members.field("MaximumRetryCount"))
-    })?;
-    let policy = members.parsed("Name", |name| match name {
-        "no" => Ok(RestartPolicy::No),
-        "always" => Ok(RestartPolicy::Always),
-        "unless-stopped" => Ok(RestartPolicy::UnlessStopped),
-        "on-failure" => Ok(RestartPolicy::OnFailure(retries)),
-        _ => Err(Refusal::new(
-            Rule::JsonType,
-            format!("{} is no restart policy", quote(name)),
-        )),
-    })?;
-    let policy = policy.unwrap_or_default();
-    if retries > 0 && !matches!(policy, RestartPolicy::OnFailure(_)) {
-        return Err(
-            Refusal::new(Rule::JsonType, "only `on-failure` counts retries")
-                .at(members.field("MaximumRetryCount")),
-        );
-    }
-    members.finish().map(|()| policy)
-}
-
-fn log_files(mut members: Members) -> Result<Option<LogFiles>, Refusal> {
-    let driver = members.parsed("Type", |name| match name {
-        "json-file" => Ok(LogDriver::JsonFile),
-        "local" => Ok(LogDriver::Local),
-        "none" => Ok(LogDriver::None),
-        _ => Err(Refusal::new(
-            Rule::Log,
-            format!(
-                "{} sends output off the host or reads its files; write `json-file` or `local`",
-                quote(name)
-            ),
-        )),
-    })?;
-    let field = members.field("Config");
-    let (mut max_size, mut max_files) = (None, None);
-    for (key, value) in members.text_map("Config")? {
-        let malformed = || {
-            Refusal::new(Rule::Log, format!("{} is no bound", quote(&value)))
-                .at(format!("{field}[{}]", quote(&key)))
-        };
-        match key.as_str() {
-            "max-size" => max_size = Some(bytes(&value).ok_or_else(malformed)?),
-            "max-file" => {
-                let plain = value.bytes().all(|byte| byte.is_ascii_digit());
-                max_files = Some(
-                    value
-                        .parse()
-                        .ok()
-                        .filter(|n| plain && *n > 0)
-                        .ok_or_else(malformed)?,
-                );
-            }
-            _ => {
-                return Err(Refusal::new(
-                    Rule::Log,
-                    "only `max-size` and `max-file` are options here",
-                )
-                .at(format!("{field}[{}]", quote(&key))));
-            }
-        }
-    }
-    members.finish()?;
-    match driver {
-        Some(driver) => Ok(Some(LogFiles {
-            driver,
-            max_size,
-            max_files,
-        })),
-        None if max_size.is_none() && max_files.is_none() => Ok(None),
-        None => Err(Refusal::new(Rule::Log, "options of a log driver that is not named").at(field)),
-    }
-}
-
 /// A number of bytes with one of the units `b`, `k`, `m`, `g`, powers of 1024.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -528,4 +442,38 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.parse::<u64>().ok().filter(|_| plain)?;
     number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::refusal::Rule;
+    use crate::request::Head;
+
+    #[test]
+    fn a_device_is_refused_as_one_in_any_spelling() {
+        for path in [
+            "/dev/./sda",
+            "/dev//sda",
+            "/dev/../dev/sda",
+            "/dev/sda/",
+            "dev/sda",
+            "vendor.com/gpu=all",
+            "/dev/a:b",
+            "",
+        ] {
+            let device = json!({ "PathOnHost": path, "PathInContainer": "/dev/x" });
+            let body = json!({ "Image": "app:1", "HostConfig": { "Devices": [device] } });
+            let head = Head {
+                method: "POST",
+                target: "/v1.41/containers/create",
+                headers: &[("Content-Type", b"application/json")],
+            };
+            let refused = crate::docker::parse(head, body.to_string().as_bytes()).unwrap_err();
+            assert_eq!(refused.rule, Rule::Device, "{path}");
+            let field = refused.field.unwrap();
+            assert!(field.starts_with("HostConfig.Devices[0]"), "{field}");
+        }
+    }
 }

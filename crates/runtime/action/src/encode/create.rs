@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{labels_value, set};
 use crate::container::{
     Bind, BindSource, ContainerCreate, Device, Endpoint, Health, HealthTest, IpcMode, Lifecycle,
-    LogDriver, LogFiles, Mount, Network, NetworkMode, Process, Resources, RestartPolicy, Security,
-    Storage, TmpfsOptions, Ulimit,
+    LogDriver, LogFiles, LogMode, Mount, Network, NetworkMode, Process, Resources, RestartPolicy,
+    Security, Storage, TmpfsOptions, Ulimit,
 };
 use crate::value::HostBinding;
 
@@ -416,23 +416,31 @@ fn write_log(log: &LogFiles) -> Value {
         driver,
         max_size,
         max_files,
+        compress,
+        mode,
+        max_buffer_size,
     } = log;
     let driver = match driver {
         LogDriver::JsonFile => "json-file",
         LogDriver::Local => "local",
-        LogDriver::None => "none",
     };
+    let mode = mode.map(|mode| match mode {
+        LogMode::Blocking => "blocking",
+        LogMode::NonBlocking => "non-blocking",
+    });
     let mut config = Map::new();
-    set(
-        &mut config,
-        "max-size",
-        max_size.map(|size| size.to_string().into()),
-    );
-    set(
-        &mut config,
-        "max-file",
-        max_files.map(|files| files.to_string().into()),
-    );
+    for (key, value) in [
+        ("max-size", max_size.map(|size| size.to_string())),
+        ("max-file", max_files.map(|files| files.to_string())),
+        ("compress", compress.map(|compress| compress.to_string())),
+        ("mode", mode.map(str::to_owned)),
+        (
+            "max-buffer-size",
+            max_buffer_size.map(|size| size.to_string()),
+        ),
+    ] {
+        set(&mut config, key, value.map(Value::from));
+    }
     json!({ "Type": driver, "Config": config })
 }
 

@@ -1,8 +1,11 @@
 //! What a container may use up, and what is kept of its output.
 
 use super::Judge;
-use crate::container::{Lifecycle, LogFiles, Resources, Ulimit, UlimitName};
+use crate::container::{Lifecycle, LogDriver, LogFiles, Resources, Ulimit, UlimitName};
 use crate::refusal::{Refusal, Rule};
+
+/// Bytes of output of one container that the engine may hold in its own memory. Its default is 1 MiB.
+const LOG_BUFFER_MAX: u64 = 16 << 20;
 
 impl Judge<'_> {
     pub(super) fn resources(&self, resources: &Resources) -> Result<(), Refusal> {
@@ -107,22 +110,33 @@ impl Judge<'_> {
             init: _,
             log,
         } = lifecycle;
-        let Some(LogFiles {
-            driver: _,
+        log.as_ref().map_or(Ok(()), |log| self.log_files(log))
+    }
+
+    fn log_files(&self, log: &LogFiles) -> Result<(), Refusal> {
+        let LogFiles {
+            driver,
             max_size,
             max_files,
-        }) = log
-        else {
-            return Ok(());
-        };
+            compress: _,
+            mode: _,
+            max_buffer_size,
+        } = log;
+        let field = "HostConfig.LogConfig";
+        at_most(*max_buffer_size, LOG_BUFFER_MAX, Rule::Log, field)?;
         let most = self.config.limits.log_max;
-        let files = u64::from(max_files.unwrap_or(1));
-        match max_size.map(|size| size.saturating_mul(files)) {
+        // What the drivers do where an option is missing. `json-file` has one file without bound then,
+        // as the engine's default has it.
+        let (size, files) = match driver {
+            LogDriver::JsonFile => (*max_size, max_files.unwrap_or(1)),
+            LogDriver::Local => (Some(max_size.unwrap_or(20 << 20)), max_files.unwrap_or(5)),
+        };
+        match size.map(|size| size.saturating_mul(u64::from(files))) {
             Some(all) if all > most || all == 0 => Err(Refusal::new(
                 Rule::Log,
                 format!("log files of {all} bytes; write 1 to {most} in all"),
             )
-            .at("HostConfig.LogConfig")),
+            .at(field)),
             _ => Ok(()),
         }
     }

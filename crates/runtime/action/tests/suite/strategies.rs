@@ -362,12 +362,17 @@ prop_compose! {
         ],
         init in option::of(any::<bool>()),
         log in option::of((
-            select(vec![LogDriver::JsonFile, LogDriver::Local, LogDriver::None]),
-            option::of(any::<u64>()),
+            select(vec![LogDriver::JsonFile, LogDriver::Local]),
+            option::of(1u64..),
             option::of(1u32..),
+            option::of(any::<bool>()),
+            option::of(select(vec![LogMode::Blocking, LogMode::NonBlocking])),
+            option::of(1u64..),
         )),
     ) -> Lifecycle {
-        let log = log.map(|(driver, max_size, max_files)| LogFiles { driver, max_size, max_files });
+        let log = log.map(|(driver, max_size, max_files, compress, mode, max_buffer_size)| LogFiles {
+            driver, max_size, max_files, compress, mode, max_buffer_size,
+        });
         Lifecycle { auto_remove, restart, init, log }
     }
 }
