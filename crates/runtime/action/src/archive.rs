@@ -6,6 +6,7 @@
 //! tar whose first file is called `\xFD7zXZ\0` is both.
 
 use crate::refusal::{Refusal, Rule};
+use crate::request::BODY;
 
 /// Bytes that a check of the start wants to see: one block of a tar archive.
 pub const PROBE: usize = 512;
@@ -24,11 +25,15 @@ const COMPRESSED: &[(&[u8], &str)] = &[
     (b"PK", "zip"),
 ];
 
-/// Checks the start of an upload: the first [`PROBE`] bytes, or all of it where it is shorter.
+/// Checks the start of an upload: the first [`PROBE`] bytes, or all of it where it is shorter. In an
+/// empty one is nothing to unpack, and the engine takes it for an archive without files.
 ///
 /// # Errors
-/// [`Rule::Archive`] where it is compressed or no tar archive. An empty upload is none either.
+/// [`Rule::Archive`] where it is compressed or no tar archive.
 pub fn check_start(first: &[u8]) -> Result<(), Refusal> {
+    if first.is_empty() {
+        return Ok(());
+    }
     let compressed = COMPRESSED
         .iter()
         .find(|(magic, _)| first.starts_with(magic));
@@ -38,12 +43,13 @@ pub fn check_start(first: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::new(
             Rule::Archive,
             format!("it is compressed with {name}; send plain tar"),
-        ));
+        )
+        .at(BODY));
     }
     let block = first.get(..PROBE).filter(|_| !skippable);
     match block {
         Some(block) if block.iter().all(|byte| *byte == 0) || has_checksum(block) => Ok(()),
-        _ => Err(Refusal::new(Rule::Archive, "it is no plain tar archive")),
+        _ => Err(Refusal::new(Rule::Archive, "it is no plain tar archive").at(BODY)),
     }
 }
 
@@ -93,6 +99,7 @@ mod tests {
     fn plain_tar_passes() {
         assert!(check_start(&header(b"app/out.txt")).is_ok());
         assert!(check_start(&[0; 1024]).is_ok());
+        assert!(check_start(b"").is_ok());
     }
 
     #[test]
@@ -109,7 +116,7 @@ mod tests {
             // The same letters as the name of the first file of a valid tar archive.
             assert_eq!(check_start(&header(magic)).unwrap_err().rule, Rule::Archive);
         }
-        assert!(check_start(b"").is_err());
+        assert!(check_start(&[0]).is_err());
         assert!(check_start(&[b'x'; 512]).is_err());
         assert!(check_start(&header(b"a")[..511]).is_err());
     }

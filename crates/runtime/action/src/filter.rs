@@ -117,7 +117,8 @@ impl Filters {
         Err(Refusal::new(
             Rule::PruneOwn,
             format!("a bare prune removes what belongs to everyone; say `--filter label={OWN}`"),
-        ))
+        )
+        .at("query `filters`"))
     }
 
     /// The JSON of the engine's newer form; nothing where there is no filter.

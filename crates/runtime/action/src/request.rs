@@ -27,7 +27,8 @@ pub enum BodyKind {
     /// A plain tar archive, to be streamed: its first [`PROBE`](crate::archive::PROBE) bytes are
     /// what [`Routed::action`] wants to see.
     Archive,
-    /// None, and the connection may be hijacked for the streams of a terminal.
+    /// None (or the query once more as JSON), and the connection may be hijacked for the streams of a
+    /// terminal.
     Hijack,
     /// A JSON document, and the connection may be hijacked after it.
     JsonThenHijack,
@@ -70,13 +71,13 @@ impl Routed<'_> {
                 // What is wrong with the request says more than a body that is not due: an import
                 // comes with one, and is refused for what it is.
                 let action = action(Call { name, query, body })?;
-                empty(body, keys)?;
+                empty(body, keys, kind).map_err(|refusal| refusal.at(BODY))?;
                 return Ok(action);
             }
             BodyKind::Archive => crate::archive::check_start(body)?,
             BodyKind::Json | BodyKind::JsonThenHijack => {
                 if body.iter().all(u8::is_ascii_whitespace) {
-                    return Err(Refusal::new(Rule::Body, "a JSON body is missing"));
+                    return Err(Refusal::new(Rule::Body, "a JSON body is missing").at(BODY));
                 }
             }
         }
@@ -155,11 +156,8 @@ impl Call<'_> {
         ExecId::parse(self.name).map_err(|refusal| refusal.at("path"))
     }
 
-    /// A network, whose name may be percent-encoded.
     pub(crate) fn network(&self) -> Result<NetworkRef, Refusal> {
-        decode(self.name, false)
-            .and_then(|name| NetworkRef::parse(&name))
-            .map_err(|refusal| refusal.at("path"))
+        NetworkRef::parse(self.name).map_err(|refusal| refusal.at("path"))
     }
 
     /// An image name, which may be percent-encoded.
@@ -173,14 +171,18 @@ impl Call<'_> {
 
     /// The body for serde, after the strict reader has had it.
     pub(crate) fn typed<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let value = Value::parse(self.body)?.into_serde()?;
+        let value = Value::parse(self.body).and_then(Value::into_serde);
+        let value = value.map_err(|refusal| refusal.at(BODY))?;
         serde_json::from_value(value).map_err(|error| {
             // Serde quotes names of the request as they are; they pass through `quote` again.
             let text = error.to_string();
-            Refusal::new(Rule::JsonType, quote(&text).trim_matches('`').to_owned())
+            Refusal::new(Rule::JsonType, quote(&text).trim_matches('`').to_owned()).at(BODY)
         })
     }
 }
+
+/// How a refusal names the body as a whole.
+pub(crate) const BODY: &str = "body";
 
 /// Headers of which a second one would leave open which counts.
 const SINGLE: &[&str] = &[
@@ -238,13 +240,9 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
             return Err(Refusal::new(
                 Rule::FormBody,
                 "the engine lets a form body override the query; send none, or JSON",
-            ));
+            )
+            .at("header `content-type`"));
         }
-        let json = [
-            "application/json",
-            "application/json; charset=utf-8",
-            "application/json;charset=utf-8",
-        ];
         // What the archive is its first bytes say. The last is what the docker command line names
         // every body that is no JSON.
         let tar = [
@@ -255,7 +253,7 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
         ];
         let fits = match body {
             BodyKind::None | BodyKind::Hijack => true,
-            BodyKind::Json | BodyKind::JsonThenHijack => json.contains(&&*text),
+            BodyKind::Json | BodyKind::JsonThenHijack => is_plain_json(&text),
             BodyKind::Archive => tar.contains(&&*text),
         };
         if !fits {
@@ -322,21 +320,40 @@ fn check_headers(headers: &[(&str, &[u8])], body: BodyKind) -> Result<(), Refusa
     Ok(())
 }
 
-/// A body where none is due: nothing, or the JSON object in which dockerode repeats the query.
-fn empty(body: &[u8], keys: &[&str]) -> Result<(), Refusal> {
+/// Whether a content type is the one of JSON, as every client writes it; the engine takes others, and
+/// with other parameters. The value of `charset` has no case (RFC 9110 §8.3.2).
+fn is_plain_json(content_type: &str) -> bool {
+    match content_type.strip_prefix("application/json") {
+        Some("") => true,
+        Some(parameter) => {
+            let charset = parameter.strip_prefix("; ").or(parameter.strip_prefix(';'));
+            charset.is_some_and(|charset| charset.eq_ignore_ascii_case("charset=utf-8"))
+        }
+        None => false,
+    }
+}
+
+/// A body where none is due: nothing, or the JSON object in which dockerode repeats the query. For a
+/// hijack it also says so there.
+fn empty(body: &[u8], keys: &[&str], kind: BodyKind) -> Result<(), Refusal> {
     if body.is_empty() {
         return Ok(());
     }
+    let repeats = |name: &str, value: &Value| {
+        let hijack = kind == BodyKind::Hijack && name == "hijack";
+        keys.contains(&name) || (hijack && matches!(value, Value::Bool(_)))
+    };
     let fail = |what: String| Err(Refusal::new(Rule::Body, what));
     match Value::parse(body)? {
         Value::Null => Ok(()),
-        Value::Object(members) => match members
-            .iter()
-            .find(|(name, _)| !keys.contains(&name.as_str()))
-        {
-            None => Ok(()),
-            Some((name, _)) => fail(format!("no body is due here, and it holds {}", quote(name))),
-        },
+        Value::Object(members) => {
+            match members.iter().find(|(name, value)| !repeats(name, value)) {
+                None => Ok(()),
+                Some((name, _)) => {
+                    fail(format!("no body is due here, and it holds {}", quote(name)))
+                }
+            }
+        }
         _ => fail("no body is due here".to_owned()),
     }
 }
@@ -357,9 +374,22 @@ mod tests {
         assert_eq!(rule(&[json], BodyKind::Json), None);
         assert_eq!(rule(&[], BodyKind::Json), Some(Rule::ContentType));
         for value in [
+            &b"application/json; charset=utf-8"[..],
+            b"application/json;charset=utf-8",
+            b"application/json; charset=UTF-8",
+            b"application/json; Charset=Utf-8",
+        ] {
+            assert_eq!(rule(&[("content-type", value)], BodyKind::Json), None);
+        }
+        for value in [
             &b"APPLICATION/JSON"[..],
             b"text/plain",
             b"application/json;x=y",
+            b"Application/json; charset=utf-8",
+            b"application/json; charset=utf-16",
+            b"application/json; charset=utf-8; x=y",
+            b"application/json charset=utf-8",
+            b"application/jsonx",
         ] {
             assert_eq!(
                 rule(&[("content-type", value)], BodyKind::Json),
@@ -415,13 +445,19 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_due_repeats_the_query_at_most() {
-        assert!(empty(b"", &[]).is_ok());
-        assert!(empty(b"{}", &[]).is_ok());
-        assert!(empty(b"{\"t\":5}", &["t"]).is_ok());
-        assert_eq!(
-            empty(b"{\"Privileged\":true}", &["t"]).unwrap_err().rule,
-            Rule::Body
-        );
-        assert_eq!(empty(b"[]", &[]).unwrap_err().rule, Rule::Body);
+        let empty = |body: &[u8], keys, kind| empty(body, keys, kind).map_err(|it| it.rule);
+        assert_eq!(empty(b"", &[], BodyKind::None), Ok(()));
+        assert_eq!(empty(b"{}", &[], BodyKind::None), Ok(()));
+        assert_eq!(empty(b"{\"t\":5}", &["t"], BodyKind::None), Ok(()));
+        for body in [&b"{\"Privileged\":true}"[..], b"[]", b"{\"hijack\":true}"] {
+            assert_eq!(empty(body, &["t"], BodyKind::None), Err(Rule::Body));
+        }
+        // What dockerode sends to attach.
+        let attach = b"{\"stream\":true,\"stdout\":true,\"hijack\":true}";
+        let keys = &["stream", "stdout"];
+        assert_eq!(empty(attach, keys, BodyKind::Hijack), Ok(()));
+        for body in [&b"{\"hijack\":\"x\"}"[..], b"{\"Privileged\":true}", b"[]"] {
+            assert_eq!(empty(body, keys, BodyKind::Hijack), Err(Rule::Body));
+        }
     }
 }

@@ -44,7 +44,8 @@ pub fn route<'a>(head: Head<'a>) -> Result<Routed<'a>, Refusal> {
                 "{} is no action here",
                 quote(&format!("{} {}", head.method, target.path))
             ),
-        )),
+        )
+        .at("path")),
     }
 }
 

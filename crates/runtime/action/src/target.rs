@@ -51,14 +51,16 @@ impl<'a> Target<'a> {
                     "{} is no version that is answered here; write `/v1.{OLDEST_MINOR}` to `/v1.99`, or none",
                     quote(first)
                 ),
-            )),
+            )
+            .at("path")),
         }
     }
 
     /// Checks the spelling of a target. No route decodes its path, so nothing may be left that an
     /// engine or a proxy would decode, fold or resolve into another route.
     pub(crate) fn literal(raw: &'a str) -> Result<Self, Refusal> {
-        let fail = |why: &str| Err(Refusal::new(Rule::Target, format!("the target {why}")));
+        let fail =
+            |why: &str| Err(Refusal::new(Rule::Target, format!("the target {why}")).at("path"));
         if raw.len() > MAX_TARGET {
             return Err(Refusal::new(
                 Rule::BodySize,
@@ -66,7 +68,8 @@ impl<'a> Target<'a> {
                     "the target has {} bytes, more than the {MAX_TARGET} allowed",
                     raw.len()
                 ),
-            ));
+            )
+            .at("path"));
         }
         if !raw.starts_with('/') {
             return fail("is not a path; the absolute form and `*` name no action");
@@ -90,9 +93,9 @@ impl<'a> Target<'a> {
         {
             return fail("has a dot segment");
         }
-        let target = Self { path, query };
-        // Only names of images and networks may be encoded. The prefix is compared after the
-        // version, in the one spelling that `versioned` accepts.
+        // Only names of images may be encoded, since no other name has letters that a client would
+        // encode. The prefix is compared after the version, in the one spelling that `versioned`
+        // accepts.
         if path.contains('%') {
             let after_version = match path[1..].split_once('/') {
                 Some((first, _)) if first.starts_with("v1.") && !first.contains('%') => {
@@ -100,15 +103,40 @@ impl<'a> Target<'a> {
                 }
                 _ => path,
             };
-            if !["/images/", "/networks/"]
-                .iter()
-                .any(|prefix| after_version.starts_with(prefix))
-            {
-                return fail("holds `%`; only names of images and networks may be encoded");
+            match after_version.strip_prefix("/images/") {
+                Some(name) if is_encoded_name(name) => {}
+                _ => {
+                    return fail(
+                        "holds `%`; only `/`, `:` and `@` in names of images may be encoded",
+                    );
+                }
             }
         }
-        Ok(target)
+        Ok(Self { path, query })
     }
+}
+
+/// Whether what is encoded below `/images/` can be a part of an image's name: `%2f`, `%3a` and `%40`,
+/// which dockerode and docker-py write for its `/`, `:` and `@`, and no segment that is empty or made
+/// of dots once they are decoded.
+fn is_encoded_name(name: &str) -> bool {
+    let mut pieces = name.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let Some((code, rest)) = piece.split_at_checked(2) else {
+            return false;
+        };
+        decoded.push(match code {
+            "2f" | "2F" => '/',
+            "3a" | "3A" => ':',
+            "40" => '@',
+            _ => return false,
+        });
+        decoded.push_str(rest);
+    }
+    !decoded
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 /// Decodes `%XX`, and `+` as a space where `plus` says so. Anything malformed, and what is not
@@ -168,27 +196,27 @@ impl Query {
     pub(crate) fn parse(raw: &str, known: &[&'static str]) -> Result<Self, Refusal> {
         let mut pairs: Vec<(&'static str, String)> = Vec::new();
         if raw.contains(';') {
-            return Err(Refusal::new(Rule::QuerySyntax, "the query holds `;`"));
+            return Err(Refusal::new(Rule::QuerySyntax, "it holds `;`").at("query"));
         }
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let key = decode(key, true)?;
+            let key = decode(key, true).map_err(|refusal| refusal.at("query"))?;
             let Some(name) = known.iter().find(|name| fold(name) == fold(&key)) else {
                 continue;
             };
             if *name != key {
-                return Err(Refusal::new(
-                    Rule::QueryCase,
-                    format!("the query key {} is written `{name}`", quote(&key)),
-                ));
+                return Err(
+                    Refusal::new(Rule::QueryCase, format!("the key is written `{name}`"))
+                        .at(format!("query {}", quote(&key))),
+                );
             }
             if pairs.iter().any(|(other, _)| other == name) {
-                return Err(Refusal::new(
-                    Rule::QueryDuplicate,
-                    format!("the query key `{name}` is given twice"),
-                ));
+                return Err(
+                    Refusal::new(Rule::QueryDuplicate, "the key is given twice").at(place(name))
+                );
             }
-            pairs.push((name, decode(value, true)?));
+            let value = decode(value, true).map_err(|refusal| refusal.at(place(name)))?;
+            pairs.push((name, value));
         }
         Ok(Self { pairs })
     }
@@ -208,7 +236,7 @@ impl Query {
         self.text(key)
             .map(parse)
             .transpose()
-            .map_err(|refusal| refusal.at(format!("query `{key}`")))
+            .map_err(|refusal| refusal.at(place(key)))
     }
 
     /// A value that must be there.
@@ -217,12 +245,7 @@ impl Query {
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        self.parsed(key, parse)?.ok_or_else(|| {
-            Refusal::new(
-                Rule::QueryValue,
-                format!("the query key `{key}` is missing"),
-            )
-        })
+        self.parsed(key, parse)?.ok_or_else(|| missing(key))
     }
 
     /// A boolean as the engine's clients write it.
@@ -252,6 +275,16 @@ impl Query {
                 })
         })
     }
+}
+
+/// The refusal of a query without a key that must be there.
+pub(crate) fn missing(key: &str) -> Refusal {
+    Refusal::new(Rule::QueryValue, "it is missing").at(place(key))
+}
+
+/// How a refusal names a key.
+fn place(key: &str) -> String {
+    format!("query `{key}`")
 }
 
 fn value(text: &str, expected: &str) -> Refusal {
@@ -286,12 +319,48 @@ mod tests {
             "/containers/a\\b/json",
             "/containers/\u{e9}/json",
             "/containers/a b/json",
+            "/images/%2e%2e/containers/create",
+            "/images/%2E%2e%2fcontainers%2fcreate",
+            "/images/..%2fcontainers%2fcreate",
+            "/images/a%2f..%2Fb/json",
+            "/images/a%2f%2fb/json",
+            "/images/%2fapp/json",
+            "/images/app%2f/json",
+            "/images/x%00/json",
+            "/images/x%1f/json",
+            "/images/x%0a/json",
+            "/images/x%5cy/json",
+            "/images/x%5Cy/json",
+            "/images/x%252fy/json",
+            "/images/%61pp/json",
+            "/images/x%3fy/json",
+            "/images/x%/json",
+            "/images/x%2",
+            "/images/x%zz/json",
+            "/images/x%2\u{e9}/json",
+            "/v1.41/images/x%2e/json",
+            "/networks/a%2fb",
+            "/networks/%2e%2e/containers/create",
+            "/v1.41/networks/n%00/connect",
         ] {
             assert_eq!(
                 Target::versioned(raw).unwrap_err().rule,
                 Rule::Target,
                 "{raw}"
             );
+        }
+    }
+
+    #[test]
+    fn the_name_of_an_image_may_be_encoded_as_clients_do() {
+        for raw in [
+            "/images/allowed%2Fapp%3A1/json",
+            "/v1.41/images/allowed%2fapp%3a1/tag?repo=a%2e",
+            "/images/registry.example%3A5000%2Fteam%2Fapp%40sha256%3Aab/json",
+            "/images/allowed/app%40sha256:ab",
+            "/images/allowed/app:1/json",
+        ] {
+            assert!(Target::versioned(raw).is_ok(), "{raw}");
         }
     }
 

@@ -239,6 +239,16 @@ impl EnvVar {
     }
 }
 
+impl Signal {
+    /// Reads a signal in either case, as the engine takes it: `docker kill -s term`.
+    ///
+    /// # Errors
+    /// As [`Signal::parse`].
+    pub fn folded(text: &str) -> Result<Self, Refusal> {
+        Self::parse(&text.to_ascii_uppercase())
+    }
+}
+
 impl UserSpec {
     /// Whether user or group is root by name or number.
     #[must_use]
@@ -377,6 +387,8 @@ mod tests {
     fn signals_are_named_or_numbered() {
         for text in ["SIGTERM", "HUP", "9", "64", "SIGRTMIN+3", "RTMAX-15"] {
             assert!(Signal::parse(text).is_ok(), "{text}");
+            let folded = Signal::folded(&text.to_ascii_lowercase()).unwrap();
+            assert_eq!(folded.as_str(), text);
         }
         for text in [
             "0", "65", "-9", "09", "sigterm", "SIG", "RTMIN+16", "TERM;x", "SIG9",

@@ -6,6 +6,7 @@ use crate::action::{AttachQuery, ContainerListQuery, LogsQuery, TerminalSize, Wa
 use crate::filter::{FilterKey, Filters};
 use crate::name::ContainerName;
 use crate::path::ArchivePath;
+use crate::target::missing;
 use crate::value::{DetachKeys, ProcessColumns, Signal};
 
 const LIST_FILTERS: &[FilterKey] = &[
@@ -84,7 +85,7 @@ pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
             })
         }),
         ("POST", [container, "kill"]) => Route::named(container, &["signal"], |call| {
-            let signal = call.query.parsed("signal", Signal::parse)?;
+            let signal = call.query.parsed("signal", Signal::folded)?;
             Ok(Action::ContainerKill {
                 container: call.container()?,
                 signal,
@@ -308,12 +309,7 @@ pub(super) fn size(call: &Call<'_>) -> Result<TerminalSize, Refusal> {
         let number = call.query.number(key, 0..=i64::from(u16::MAX))?;
         number
             .and_then(|number| u16::try_from(number).ok())
-            .ok_or_else(|| {
-                Refusal::new(
-                    Rule::QueryValue,
-                    format!("the query key `{key}` is missing"),
-                )
-            })
+            .ok_or_else(|| missing(key))
     };
     Ok(TerminalSize {
         height: number("h")?,

@@ -43,6 +43,9 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     let mut container = ContainerCreate::new(image);
     container.name = call.query.parsed("name", ContainerName::parse)?;
     container.platform = call.query.parsed("platform", Platform::parse)?;
+    for name in ["name", "platform"] {
+        repeats_the_query(&mut members, &call, name)?;
+    }
     container.labels = Labels(members.text_map("Labels")?.into_iter().collect());
     container.process = process(&mut members)?;
 
@@ -68,6 +71,22 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     }
     container.network.endpoint = endpoint::of_create(networking, &container.network.mode)?;
     Ok(Action::ContainerCreate(Box::new(container)))
+}
+
+/// dockerode writes the name and the platform into the query and again into the body, where the
+/// engine has no such members. What stands in the body alone would not be what is made.
+fn repeats_the_query(
+    members: &mut Members,
+    call: &Call<'_>,
+    name: &'static str,
+) -> Result<(), Refusal> {
+    match members.text(name)? {
+        Some(text) if call.query.text(name) != Some(&text) => {
+            let why = format!("the query key `{name}` does not say the same; write it there");
+            Err(Refusal::new(Rule::JsonUnknown, why).at(name))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn process(members: &mut Members) -> Result<Process, Refusal> {
@@ -96,7 +115,7 @@ fn process(members: &mut Members) -> Result<Process, Refusal> {
         tty: members.flag("Tty")?,
         open_stdin: members.flag("OpenStdin")?,
         stdin_once: members.flag("StdinOnce")?,
-        stop_signal: members.parsed("StopSignal", Signal::parse)?,
+        stop_signal: members.parsed("StopSignal", Signal::folded)?,
         stop_timeout,
         health: members.object("Healthcheck")?.map(health).transpose()?,
     })
@@ -177,4 +196,61 @@ fn anonymous_volume(path: &str) -> Result<ContainerPath, Refusal> {
         .at("Volumes"));
     }
     ContainerPath::normal(path, Rule::MountTarget).map_err(|refusal| refusal.at("Volumes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::action::Action;
+    use crate::container::ContainerCreate;
+    use crate::refusal::Rule;
+    use crate::request::Head;
+
+    fn create(query: &str, members: &str) -> Result<Box<ContainerCreate>, Rule> {
+        let target = format!("/v1.41/containers/create{query}");
+        let head = Head {
+            method: "POST",
+            target: &target,
+            headers: &[("Content-Type", b"application/json")],
+        };
+        let body = format!("{{\"Image\":\"app:1\"{members}}}");
+        match crate::docker::parse(head, body.as_bytes()) {
+            Ok(Action::ContainerCreate(create)) => Ok(create),
+            Ok(other) => panic!("{other:?}"),
+            Err(refusal) => Err(refusal.rule),
+        }
+    }
+
+    #[test]
+    fn the_body_may_repeat_name_and_platform_of_the_query_and_say_nothing_else() {
+        let both = r#","name":"web","platform":"linux/amd64""#;
+        let made = create("?name=web&platform=linux/amd64&Image=app", both).unwrap();
+        assert_eq!(made.name.unwrap().as_str(), "web");
+        assert_eq!(made.platform.unwrap().as_str(), "linux/amd64");
+        assert!(create("?name=web", r#","name":"""#).is_ok());
+        for (query, members) in [
+            ("", r#","name":"web""#),
+            ("?name=other", r#","name":"web""#),
+            ("?platform=linux/amd64", r#","platform":"linux/arm64""#),
+            ("", r#","platform":"linux/amd64""#),
+        ] {
+            assert_eq!(
+                create(query, members).unwrap_err(),
+                Rule::JsonUnknown,
+                "{query} {members}"
+            );
+        }
+        assert_eq!(
+            create("?name=web", r#","Name":"web""#).unwrap_err(),
+            Rule::JsonCase
+        );
+    }
+
+    #[test]
+    fn a_signal_is_read_in_either_case_as_the_engine_does() {
+        for text in ["sigint", "SIGINT", "SigInt"] {
+            let made = create("", &format!(",\"StopSignal\":\"{text}\"")).unwrap();
+            assert_eq!(made.process.stop_signal.unwrap().as_str(), "SIGINT");
+        }
+        assert!(create("", r#","StopSignal":"sigfoo""#).is_err());
+    }
 }

@@ -36,8 +36,11 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     // `Detach` says what `start` says again; the size follows by `resize`.
     members.flag("Detach")?;
     members.take("ConsoleSize");
-    // docker-py says here again what the path has said.
-    let again = members.text("Container")?;
+    // docker-py and docker-java say here again what the path has said.
+    let again = [
+        again(&mut members, "Container")?,
+        again(&mut members, "containerId")?,
+    ];
     let exec = ExecSpec {
         command: members.texts("Cmd")?,
         environment: members.parsed_list("Env", EnvVar::parse)?,
@@ -50,14 +53,23 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
         detach_keys: members.parsed("DetachKeys", DetachKeys::parse)?,
     };
     members.never(NEVER)?;
-    let place = members.field("Container");
     members.finish()?;
     let container = call.container()?;
-    if again.is_some_and(|again| !again.is_empty() && again != container.as_str()) {
-        let why = "the path names another container; leave it out";
-        return Err(Refusal::new(Rule::JsonUnknown, why).at(place));
+    for (name, text) in again.into_iter().flatten() {
+        if text != container.as_str() {
+            let why = "the path names another container; leave it out";
+            return Err(Refusal::new(Rule::JsonUnknown, why).at(name));
+        }
     }
     Ok(Action::ExecCreate { container, exec })
+}
+
+/// A member that only repeats, with its name.
+fn again(
+    members: &mut Members,
+    name: &'static str,
+) -> Result<Option<(&'static str, String)>, Refusal> {
+    Ok(members.text(name)?.map(|text| (name, text)))
 }
 
 /// The `WorkingDir` of a container or an exec.
@@ -71,6 +83,17 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
     let mut members = call.members()?;
     members.take("ConsoleSize");
     let (detach, tty) = (members.flag("Detach")?, members.flag("Tty")?);
+    // What testcontainers-node, dockerode and Docker.DotNet say besides; the engine has no such
+    // members here, since the exec itself says what is attached.
+    for name in [
+        "hijack",
+        "stdin",
+        "AttachStdin",
+        "AttachStdout",
+        "AttachStderr",
+    ] {
+        members.flag(name)?;
+    }
     members.finish()?;
     Ok(Action::ExecStart {
         exec: call.exec()?,
@@ -81,24 +104,68 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use crate::refusal::Rule;
+    use crate::action::Action;
+    use crate::refusal::{Refusal, Rule};
     use crate::request::Head;
 
-    fn exec(container: &str) -> Option<Rule> {
-        let body = format!("{{\"Container\":\"{container}\",\"Cmd\":[\"ls\"]}}");
+    fn parse(target: &str, body: &str) -> Result<Action, Refusal> {
         let head = Head {
             method: "POST",
-            target: "/v1.41/containers/web/exec",
+            target,
             headers: &[("Content-Type", b"application/json")],
         };
-        let refused = crate::docker::parse(head, body.as_bytes()).err();
+        crate::docker::parse(head, body.as_bytes())
+    }
+
+    fn exec(again: &str) -> Option<Rule> {
+        let body = format!("{{{again},\"Cmd\":[\"ls\"]}}");
+        let refused = parse("/v1.41/containers/web/exec", &body).err();
         refused.map(|refusal| refusal.rule)
+    }
+
+    fn start(body: &str) -> Result<(bool, bool), Rule> {
+        let target = format!("/v1.41/exec/{}/start", "e".repeat(64));
+        match parse(&target, body) {
+            Ok(Action::ExecStart { detach, tty, .. }) => Ok((detach, tty)),
+            Ok(other) => panic!("{other:?}"),
+            Err(refusal) => Err(refusal.rule),
+        }
     }
 
     #[test]
     fn the_container_may_be_named_again_but_no_other() {
-        assert_eq!(exec("web"), None);
-        assert_eq!(exec(""), None);
-        assert_eq!(exec("other"), Some(Rule::JsonUnknown));
+        for name in ["Container", "containerId"] {
+            assert_eq!(exec(&format!("\"{name}\":\"web\"")), None);
+            assert_eq!(exec(&format!("\"{name}\":\"\"")), None);
+            let other = exec(&format!("\"{name}\":\"other\""));
+            assert_eq!(other, Some(Rule::JsonUnknown));
+        }
+        let both = r#""Container":"web","containerId":"other""#;
+        assert_eq!(exec(both), Some(Rule::JsonUnknown));
+        assert_eq!(exec(r#""ContainerId":"web""#), Some(Rule::JsonCase));
+    }
+
+    #[test]
+    fn what_clients_add_to_a_start_is_dropped_where_it_is_a_boolean() {
+        for (body, meant) in [
+            // testcontainers-node, dockerode, Docker.DotNet.
+            (r#"{"stdin":true,"Detach":false,"Tty":true}"#, (false, true)),
+            (r#"{"hijack":true,"stdin":true}"#, (false, false)),
+            (
+                r#"{"AttachStdin":true,"AttachStdout":true,"AttachStderr":true,"Tty":false}"#,
+                (false, false),
+            ),
+        ] {
+            assert_eq!(start(body), Ok(meant), "{body}");
+        }
+        for (body, rule) in [
+            (r#"{"hijack":"true"}"#, Rule::JsonType),
+            (r#"{"Stdin":true}"#, Rule::JsonCase),
+            (r#"{"attachstdin":true}"#, Rule::JsonCase),
+            (r#"{"Privileged":true}"#, Rule::JsonUnknown),
+            (r#"{"Cmd":["sh"]}"#, Rule::JsonUnknown),
+        ] {
+            assert_eq!(start(body), Err(rule), "{body}");
+        }
     }
 }

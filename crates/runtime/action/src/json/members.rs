@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Value, fold};
 use crate::refusal::{Refusal, Rule, quote};
+use crate::request::BODY;
 
 /// The members of an object that the engine decodes into a struct.
 ///
@@ -54,7 +55,8 @@ impl Default {
 impl Members {
     /// Reads a whole body.
     pub(crate) fn of_body(body: &[u8]) -> Result<Self, Refusal> {
-        Self::of(Value::parse(body)?, String::new())
+        let members = Value::parse(body).and_then(|value| Self::of(value, String::new()));
+        members.map_err(|refusal| refusal.at(BODY))
     }
 
     /// Opens an object that stands at `path`.
