@@ -25,6 +25,31 @@ const NEVER_OF_VOLUME: &[Never] = &[Never {
 
 const NEVER_OF_TMPFS: &[Never] = &[option("Options")];
 
+/// Options of the other types, which the engine refuses or passes over, by type.
+const FOREIGN_TO_VOLUME: &[Never] = &[foreign("BindOptions"), foreign("TmpfsOptions")];
+const FOREIGN_TO_TMPFS: &[Never] = &[
+    foreign("BindOptions"),
+    foreign("VolumeOptions"),
+    Never {
+        name: "Source",
+        rule: Rule::MountOption,
+        why: "a tmpfs is made of memory",
+        default: Default::Any,
+    },
+];
+const FOREIGN_TO_BIND: &[Never] = &[foreign("VolumeOptions"), foreign("TmpfsOptions")];
+/// Options of types that are not offered.
+const FOREIGN: &[Never] = &[foreign("ClusterOptions"), foreign("ImageOptions")];
+
+const fn foreign(name: &'static str) -> Never {
+    Never {
+        name,
+        rule: Rule::MountOption,
+        why: "they are options of another type of mount",
+        default: Default::Any,
+    }
+}
+
 const fn option(name: &'static str) -> Never {
     Never {
         name,
@@ -61,6 +86,17 @@ pub(super) fn read(members: &mut Members, storage: &mut Storage) -> Result<(), R
 fn bind(text: &str) -> Result<Bind, Refusal> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts.as_slice() {
+        // What begins with a path is a mount of the host, whatever comes after.
+        [source, _, _, _, ..] if is_path(source) => return Err(of_the_host(source)),
+        // A volume has two letters at least, so that this is a drive of Windows.
+        [drive, path, ..] if drive.len() == 1 && path.starts_with('\\') => {
+            return Err(of_the_host(&format!("{drive}:{path}")));
+        }
+        [drive, path, target, ..]
+            if drive.len() == 1 && path.starts_with('/') && target.starts_with('/') =>
+        {
+            return Err(of_the_host(&format!("{drive}:{path}")));
+        }
         [source, target] => (*source, *target, ""),
         [source, target, options] => (*source, *target, *options),
         _ => {
@@ -72,13 +108,8 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
     };
     let source = if source.starts_with('/') {
         BindSource::Host(host_path(source)?)
-    } else if source.contains(['/', '\\', '~']) || source.starts_with('.') {
-        return Err(Refusal::new(
-            Rule::HostPath,
-            format!("{} is a path of the host; name a volume", quote(source)),
-        ));
     } else {
-        BindSource::Volume(VolumeRef::parse(source)?)
+        BindSource::Volume(volume(source)?)
     };
     let target = ContainerPath::normal(target, Rule::MountTarget)?;
     let mut bind = Bind {
@@ -112,6 +143,26 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
     Ok(bind)
 }
 
+/// A volume by its name. What looks like a path is refused as one.
+fn volume(source: &str) -> Result<VolumeRef, Refusal> {
+    match is_path(source) {
+        true => Err(of_the_host(source)),
+        false => VolumeRef::parse(source),
+    }
+}
+
+/// Whether a source is a path of the host in some spelling, and so no volume.
+fn is_path(source: &str) -> bool {
+    source.contains(['/', '\\', '~']) || source.starts_with('.')
+}
+
+fn of_the_host(source: &str) -> Refusal {
+    Refusal::new(
+        Rule::HostPath,
+        format!("{} is a path of the host; name a volume", quote(source)),
+    )
+}
+
 /// A path of the host, which must be written plainly: an exception names it letter by letter.
 fn host_path(text: &str) -> Result<HostPath, Refusal> {
     let text = if text.len() > 1 {
@@ -130,9 +181,11 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
     let read_only = members.flag("ReadOnly")?;
     // A word that means something on a Mac only.
     members.text("Consistency")?;
+    members.never(FOREIGN)?;
     let mount = match kind.as_str() {
         "volume" => {
-            let source = members.parsed("Source", VolumeRef::parse)?;
+            let source = members.parsed("Source", volume)?;
+            members.never(FOREIGN_TO_VOLUME)?;
             let (no_copy, labels) = match members.object("VolumeOptions")? {
                 Some(options) => volume_options(options)?,
                 None => (false, Labels::default()),
@@ -146,6 +199,7 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
             }
         }
         "tmpfs" => {
+            members.never(FOREIGN_TO_TMPFS)?;
             let (size, mode) = match members.object("TmpfsOptions")? {
                 Some(options) => tmpfs_struct(options)?,
                 None => (None, None),
@@ -159,6 +213,7 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
         }
         "bind" => {
             let source = members.required("Source", Rule::HostPath, host_path)?;
+            members.never(FOREIGN_TO_BIND)?;
             if let Some(mut options) = members.object("BindOptions")? {
                 options.never(NEVER_OF_BIND)?;
                 options.parsed("Propagation", |word| match word {
@@ -254,4 +309,117 @@ fn tmpfs_options(text: &str) -> Result<TmpfsOptions, Refusal> {
         }
     }
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::request::Head;
+
+    fn rule(host: Value) -> Option<Rule> {
+        let body = json!({ "Image": "app:1", "HostConfig": host }).to_string();
+        let head = Head {
+            method: "POST",
+            target: "/v1.41/containers/create",
+            headers: &[("Content-Type", b"application/json")],
+        };
+        let refused = crate::docker::parse(head, body.as_bytes()).err();
+        refused.map(|refusal| refusal.rule)
+    }
+
+    #[test]
+    fn a_path_in_the_place_of_a_volume_is_a_path_of_the_host() {
+        for source in [
+            "/",
+            "//",
+            "../x",
+            ".",
+            "~/x",
+            "a/b",
+            "C:\\",
+            "C:/x",
+            "\\\\.\\pipe\\docker_engine",
+        ] {
+            let mount = json!({ "Type": "volume", "Source": source, "Target": "/h" });
+            let refused = rule(json!({ "Mounts": [mount] }));
+            assert_eq!(refused, Some(Rule::HostPath), "{source}");
+        }
+        for bind in [
+            "C:\\:/h",
+            "C:\\x:/h:ro",
+            "C:/x:/h",
+            "/:/h:ro:z",
+            "../x:/h:ro:z",
+            "./x:/h",
+            "~:/h",
+            "a/b:/h",
+            "\\\\.\\pipe\\docker_engine:/h",
+        ] {
+            let refused = rule(json!({ "Binds": [bind] }));
+            assert_eq!(refused, Some(Rule::HostPath), "{bind}");
+        }
+        let named = json!({ "Type": "volume", "Source": "data", "Target": "/h" });
+        let anonymous = json!({ "Type": "volume", "Target": "/h" });
+        assert_eq!(rule(json!({ "Mounts": [named, anonymous] })), None);
+        assert_eq!(rule(json!({ "Binds": ["data:/h", "data:/h:ro"] })), None);
+        let four = rule(json!({ "Binds": ["data:/h:ro:z"] }));
+        assert_eq!(four, Some(Rule::MountType));
+    }
+
+    #[test]
+    fn options_of_another_type_of_mount_are_refused_as_options() {
+        let harmful = |name: &str| match name {
+            "BindOptions" => json!({ "Propagation": "rshared" }),
+            "VolumeOptions" => json!({ "NoCopy": true }),
+            "TmpfsOptions" => json!({ "SizeBytes": 1 }),
+            _ => json!({ "Subpath": "x" }),
+        };
+        for (kind, names) in [
+            (
+                "volume",
+                [
+                    "BindOptions",
+                    "TmpfsOptions",
+                    "ClusterOptions",
+                    "ImageOptions",
+                ],
+            ),
+            (
+                "tmpfs",
+                [
+                    "BindOptions",
+                    "VolumeOptions",
+                    "ClusterOptions",
+                    "ImageOptions",
+                ],
+            ),
+            (
+                "bind",
+                [
+                    "VolumeOptions",
+                    "TmpfsOptions",
+                    "ClusterOptions",
+                    "ImageOptions",
+                ],
+            ),
+        ] {
+            for name in names {
+                let mut mount = json!({ "Type": kind, "Target": "/h" });
+                if kind != "tmpfs" {
+                    let source = if kind == "bind" { "/srv" } else { "data" };
+                    mount["Source"] = json!(source);
+                }
+                // Where the options say nothing they are not there.
+                mount[name] = json!({});
+                assert_eq!(rule(json!({ "Mounts": [mount] })), None, "{kind} {name}");
+                mount[name] = harmful(name);
+                let refused = rule(json!({ "Mounts": [mount] }));
+                assert_eq!(refused, Some(Rule::MountOption), "{kind} {name}");
+            }
+        }
+        let mount = json!({ "Type": "tmpfs", "Source": "/", "Target": "/h" });
+        assert_eq!(rule(json!({ "Mounts": [mount] })), Some(Rule::MountOption));
+    }
 }
