@@ -4,8 +4,9 @@ use base64::Engine as _;
 use cofferdam_action::action::Action;
 use cofferdam_action::docker;
 use cofferdam_action::floor::{Approved, Caller, Floor, FloorConfig};
+use cofferdam_action::image::ImageRef;
 use cofferdam_action::refusal::Refusal;
-use cofferdam_action::request::{BodyKind, Head};
+use cofferdam_action::request::Head;
 use serde_json::Value;
 
 /// A request as the vendored files write it.
@@ -74,20 +75,21 @@ impl Request {
             target: &self.target,
             headers: &headers,
         };
-        let routed = docker::route(head)?;
-        // An upload without bytes in the file is an empty tar archive.
-        let archive = routed.body() == BodyKind::Archive && self.body.is_empty();
-        let body = if archive {
-            vec![0; 1024]
-        } else {
-            self.body.clone()
-        };
-        routed.action(&body)
+        docker::parse(head, &self.body)
     }
 
-    /// The approved action, through the floor.
+    /// The approved action, through the floor. Whatever is refused is refused by rule, field and
+    /// reason.
     pub(crate) fn judge(&self, caller: &Caller) -> Result<Approved, Refusal> {
-        floor().judge(self.parse()?, caller)
+        let judged = self
+            .parse()
+            .and_then(|action| floor().judge(action, caller));
+        if let Err(refusal) = &judged {
+            let field = refusal.field.as_deref().unwrap_or_default();
+            let is_named = !field.is_empty() && !refusal.reason.is_empty();
+            assert!(is_named, "{} {}: {refusal}", self.id, self.target);
+        }
+        judged
     }
 }
 
@@ -97,7 +99,7 @@ pub(crate) fn floor() -> Floor {
     Floor::new(serde_json::from_value::<FloorConfig>(config).unwrap())
 }
 
-/// A caller with the scopes of a runner, without exec.
+/// A caller with the scopes of a runner, without exec, and with a tag of their own.
 pub(crate) fn runner() -> Caller {
     let scopes = [
         "containers:read",
@@ -107,6 +109,7 @@ pub(crate) fn runner() -> Caller {
     ];
     Caller {
         scopes: scopes.map(str::to_owned).into(),
+        own_images: [ImageRef::parse("mine/app:dev").unwrap()].into(),
         ..Caller::default()
     }
 }
