@@ -1,5 +1,6 @@
 //! What runs in a container: its process, its health check, an exec.
 
+use super::labels::at_most;
 use super::{Excepted, Judge};
 use crate::container::{ExecSpec, Health, HealthTest, Process};
 use crate::path::{ContainerPath, is_system};
@@ -9,6 +10,13 @@ use crate::value::{EnvVar, UserSpec};
 /// Variables by prefix that the dynamic loader or a hook of the runtime obeys on the host side, and
 /// two that the C library obeys in set-user-id programs (CVE-2025-23266, CVE-2023-4911).
 const VARIABLES: &[&str] = &["LD_", "NVIDIA_", "GCONV_PATH", "GLIBC_TUNABLES"];
+
+/// Bytes of all words of a command. The engine repeats them in everybody's list of containers, and
+/// those of an exec in each of its events.
+const COMMAND: usize = 64 << 10;
+
+/// Bytes of all variables together.
+const ENVIRONMENT: usize = 256 << 10;
 
 impl Judge<'_> {
     pub(super) fn process(&mut self, process: &Process) -> Result<(), Refusal> {
@@ -31,8 +39,12 @@ impl Judge<'_> {
             health,
         } = process;
         self.user(user.as_ref())?;
-        first_word(command.as_deref().unwrap_or_default(), "Cmd")?;
-        first_word(entrypoint.as_deref().unwrap_or_default(), "Entrypoint")?;
+        let command = command.as_deref().unwrap_or_default();
+        let entrypoint = entrypoint.as_deref().unwrap_or_default();
+        first_word(command, "Cmd")?;
+        first_word(entrypoint, "Entrypoint")?;
+        let words = entrypoint.iter().chain(command);
+        at_most(COMMAND, words.map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
         directory(working_directory.as_ref())?;
         self.stop_timeout(*stop_timeout)
@@ -57,6 +69,7 @@ impl Judge<'_> {
         }
         self.user(user.as_ref())?;
         first_word(command, "Cmd")?;
+        at_most(COMMAND, command.iter().map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
         directory(working_directory.as_ref())
     }
@@ -96,6 +109,13 @@ impl Judge<'_> {
             HealthTest::Command(words) => words.first().map_or("", String::as_str),
             HealthTest::Shell(line) => line.split_whitespace().next().unwrap_or_default(),
         };
+        let bytes = match test {
+            HealthTest::Inherit | HealthTest::None => 0,
+            HealthTest::Command(words) => words.iter().map(String::len).sum(),
+            HealthTest::Shell(line) => line.len(),
+        };
+        let fits = at_most(COMMAND, [bytes].into_iter());
+        fits.map_err(|refusal| refusal.at("Healthcheck.Test"))?;
         first_word(&[first.to_owned()], "Healthcheck.Test")?;
         const SECOND: u64 = 1_000_000_000;
         let least = u64::from(self.config.limits.health_interval_min) * SECOND;
@@ -138,6 +158,8 @@ fn first_word(command: &[String], field: &str) -> Result<(), Refusal> {
 }
 
 fn variables(environment: &[EnvVar]) -> Result<(), Refusal> {
+    let texts = environment.iter().map(|variable| variable.as_str().len());
+    at_most(ENVIRONMENT, texts).map_err(|refusal| refusal.at("Env"))?;
     let obeyed = |variable: &&EnvVar| {
         VARIABLES
             .iter()
@@ -165,5 +187,34 @@ fn directory(path: Option<&ContainerPath>) -> Result<(), Refusal> {
         )
         .at("WorkingDir")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Action;
+    use crate::container::ContainerCreate;
+    use crate::floor::{Caller, Floor};
+
+    fn rule(process: serde_json::Value) -> Option<Rule> {
+        let create = serde_json::json!({ "image": "app", "process": process });
+        let create: ContainerCreate = serde_json::from_value(create).unwrap();
+        let config = serde_json::from_value(serde_json::json!({ "images": { "allow": ["app"] } }));
+        let judged = Floor::new(config.unwrap())
+            .judge(Action::ContainerCreate(create.into()), &Caller::default());
+        judged.err().map(|refusal| refusal.rule)
+    }
+
+    #[test]
+    fn commands_and_variables_are_not_larger_than_lists_and_events_can_carry() {
+        let text = |bytes: usize| "x".repeat(bytes);
+        let split = |bytes: usize| serde_json::json!({ "command": ["sh", text(bytes / 2)], "entrypoint": [text(bytes / 2 - 2)] });
+        assert_eq!(rule(split(COMMAND)), None);
+        assert_eq!(rule(split(COMMAND + 2)), Some(Rule::TextLimit));
+        let variable =
+            |bytes: usize| serde_json::json!({ "environment": [format!("A={}", text(bytes - 2))] });
+        assert_eq!(rule(variable(ENVIRONMENT)), None);
+        assert_eq!(rule(variable(ENVIRONMENT + 1)), Some(Rule::TextLimit));
     }
 }
