@@ -132,8 +132,22 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes note of files of keys and policies that have changed. Cheap enough for every second.
+    /// Takes note of files of keys and policies that have changed, and of a log that cannot be
+    /// published. Cheap enough for every second.
     pub async fn refresh(&self) {
+        match self.recorder.publication() {
+            Some(Err(error)) => {
+                self.notice(format!(
+                    "the audit log cannot be published: {error}; its records are safe, and no newer checkpoint is seen until this is mended"
+                ))
+                .await;
+            }
+            Some(Ok(())) => {
+                self.notice("the audit log is published again".to_owned())
+                    .await
+            }
+            None => {}
+        }
         let standing = self.standing();
         let keys = standing.issuers.refresh();
         let keys = keys
@@ -245,7 +259,8 @@ impl fmt::Debug for Broker {
     }
 }
 
-fn audit_key(path: &Path) -> Result<SigningKey, OpenError> {
+/// Reads the key that signs the audit log.
+pub(crate) fn audit_key(path: &Path) -> Result<SigningKey, OpenError> {
     let text = std::fs::read_to_string(path).map_err(|source| OpenError::AuditKey {
         path: path.to_owned(),
         source,

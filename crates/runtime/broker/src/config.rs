@@ -1,5 +1,7 @@
 //! `broker.toml`: what the operator of a broker writes.
 
+mod examine;
+mod rotation;
 mod warnings;
 
 use std::io::Read as _;
@@ -12,10 +14,14 @@ use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
 
+pub use examine::Examined;
+pub use rotation::Rotation;
+
 /// Bytes that a configuration file may have.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The configuration of a broker. Unknown keys are refused.
+/// The configuration of a broker. Unknown keys are refused. Paths that are relative begin at the
+/// directory of the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerConfig {
@@ -37,6 +43,9 @@ pub struct BrokerConfig {
     pub state: PathBuf,
     /// The key that signs the audit log.
     pub audit_key: PathBuf,
+    /// What of the audit log moves away while the broker runs; nothing where it does not say.
+    #[serde(default, rename = "audit")]
+    pub rotation: Option<Rotation>,
     /// The policies: a folder of `*.cedar` files. The shipped ones where there is none.
     #[serde(default)]
     pub policy: Option<PathBuf>,
@@ -125,6 +134,17 @@ pub enum ConfigError {
         /// What is wrong.
         message: String,
     },
+    /// Groups to change to, and no user.
+    #[error(
+        "`{0}` needs `user`: without one the broker stays the user that starts it, with its groups"
+    )]
+    GroupWithoutUser(&'static str),
+    /// An `[audit]` that moves nothing.
+    #[error("`[audit]` says neither `keep` nor `keep_records`: how much stays in the log")]
+    KeepsAll,
+    /// An archive within the log.
+    #[error("`audit.archive` is `{}`, which is within the log itself", .0.display())]
+    ArchiveInLog(PathBuf),
     /// No `[[issuer]]`.
     #[error("no issuer is configured, so no token could be valid; add an `[[issuer]]`")]
     NoIssuer,
@@ -170,7 +190,13 @@ impl BrokerConfig {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let mut config: Self =
             toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
-        config.source = Some(path.to_owned());
+        // From where it was started, which `/` is for a service, nothing follows.
+        let source = std::path::absolute(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        config.begin_at(source.parent().unwrap_or(&source));
+        config.source = Some(source);
         config.check()?;
         Ok(config)
     }
@@ -213,8 +239,50 @@ impl BrokerConfig {
         warnings::of(self)
     }
 
+    /// What it names, looked at: whether a broker would start with it.
+    #[must_use]
+    pub fn examine(&self) -> Examined {
+        examine::of(self)
+    }
+
+    /// Lets relative paths begin at a directory.
+    fn begin_at(&mut self, directory: &Path) {
+        let keys = self.issuers.iter_mut().filter_map(|it| it.keys.as_mut());
+        let archive = self.rotation.as_mut().map(|it| &mut it.archive);
+        let own = [
+            &mut self.socket,
+            &mut self.engine,
+            &mut self.state,
+            &mut self.audit_key,
+        ];
+        for path in own
+            .into_iter()
+            .chain(keys)
+            .chain(archive)
+            .chain(&mut self.policy)
+        {
+            *path = directory.join(&path);
+        }
+    }
+
     /// What can be said without the files that it names.
     fn check(&self) -> Result<(), ConfigError> {
+        if self.user.is_none() {
+            if self.group.is_some() {
+                return Err(ConfigError::GroupWithoutUser("group"));
+            }
+            if !self.groups.is_empty() {
+                return Err(ConfigError::GroupWithoutUser("groups"));
+            }
+        }
+        if let Some(rotation) = &self.rotation {
+            if rotation.age.is_none() && rotation.records.is_none() {
+                return Err(ConfigError::KeepsAll);
+            }
+            if rotation.archive.starts_with(self.audit()) {
+                return Err(ConfigError::ArchiveInLog(rotation.archive.clone()));
+            }
+        }
         if self.issuers.is_empty() {
             return Err(ConfigError::NoIssuer);
         }
@@ -338,6 +406,84 @@ scope = "builds:bind"
             let error = parse(&text).unwrap_err();
             assert!(error.contains(place), "{into}: {error}");
         }
+    }
+
+    #[test]
+    fn paths_begin_at_the_directory_of_the_file() {
+        let text = GOOD
+            .replace("/run/cofferdam/", "")
+            .replace("/run/docker.sock", "../docker.sock")
+            .replace("/var/lib/cofferdam", "state")
+            .replace("/etc/cofferdam/", "");
+        let text = format!("{text}\n[audit]\narchive = \"old\"\nkeep = \"90d\"\n");
+        let at = |path: &str| {
+            let config = BrokerConfig::parse(&text, Path::new(path)).unwrap();
+            let source = config.source().unwrap().to_owned();
+            let paths = [
+                config.socket.clone(),
+                config.engine.clone(),
+                config.audit(),
+                config.audit_key.clone(),
+                config.policy.clone().unwrap(),
+                config.issuers[0].keys.clone().unwrap(),
+                config.rotation.unwrap().archive,
+            ];
+            (source, paths)
+        };
+        let (source, paths) = at("/a/b/broker.toml");
+        assert_eq!(source, Path::new("/a/b/broker.toml"));
+        let expected = [
+            "/a/b/broker.sock",
+            "/a/b/../docker.sock",
+            "/a/b/state/audit",
+            "/a/b/audit.key",
+            "/a/b/policy",
+            "/a/b/keys/idp.json",
+            "/a/b/old",
+        ];
+        assert_eq!(paths, expected.map(PathBuf::from));
+        let here = std::env::current_dir().unwrap();
+        let (source, paths) = at("broker.toml");
+        assert_eq!(source, here.join("broker.toml"));
+        assert_eq!(paths[0], here.join("broker.sock"));
+    }
+
+    #[test]
+    fn groups_are_nothing_without_a_user_to_become() {
+        for (line, key) in [
+            ("group = 'docker'", "group"),
+            ("groups = ['docker']", "groups"),
+        ] {
+            let text = format!("{line}\n{GOOD}");
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(&format!("`{key}` needs `user`")), "{error}");
+            assert!(parse(&format!("user = 'broker'\n{text}")).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_moves_away_is_said_with_where_to() {
+        let with = |text: &str| parse(&format!("{GOOD}\n[audit]\narchive = '/srv/old'\n{text}"));
+        let rotation = with("keep = '90d'\nkeep_records = 1000000")
+            .unwrap()
+            .rotation;
+        let keep = rotation.unwrap().keep();
+        assert_eq!(keep.age.unwrap().as_secs(), 90 * 24 * 3600);
+        assert_eq!(keep.entries, Some(1_000_000));
+        for (text, word) in [
+            ("", "neither `keep` nor `keep_records`"),
+            ("keep = 90", "broker.toml:25:8: "),
+            ("keep = '-1d'", "broker.toml:25:8: `-1d` is no time"),
+            ("keep = '1 month'", "is no time"),
+            ("keep = ''", "is no time"),
+            ("kep = '1d'", "unknown field `kep`"),
+        ] {
+            let error = with(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+        let within =
+            format!("{GOOD}\n[audit]\nkeep = '1d'\narchive = '/var/lib/cofferdam/audit/x'");
+        assert!(parse(&within).unwrap_err().contains("within the log"));
     }
 
     #[test]

@@ -9,11 +9,11 @@ const USAGE: &str = "\
 Usage: cofferdam-broker --config FILE [--check]
 
   --config FILE  the configuration, usually /etc/cofferdam/broker.toml
-  --check        read the configuration, say what weakens it, and end
+  --check        read the configuration and what it names, say what is found, and end
   --version      print the version
   --help         print this
 
-Exit codes: 0 it ran and was stopped, 2 it could not start.
+Exit codes: 0 it ran and was stopped, or would start, 2 it could not start.
 ";
 
 fn main() -> ExitCode {
@@ -38,9 +38,25 @@ fn start() -> Result<(), String> {
         tell(&format!("warning: {warning}"));
     }
     if arguments.check {
-        return Ok(());
+        return check(&config);
     }
     run(config, tell, || tell("ready")).map_err(|error| error.to_string())
+}
+
+/// Says what there is of all that the configuration names.
+fn check(config: &BrokerConfig) -> Result<(), String> {
+    let mut examined = config.examine();
+    for line in &examined.found {
+        print(&format!("{line}\n"));
+    }
+    for warning in &examined.warnings {
+        tell(&format!("warning: {warning}"));
+    }
+    let last = examined.errors.pop();
+    for error in &examined.errors {
+        tell(&format!("error: {error}"));
+    }
+    last.map_or(Ok(()), Err)
 }
 
 struct Arguments {

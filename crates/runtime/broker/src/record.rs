@@ -27,6 +27,8 @@ pub(crate) struct Recorder {
     room: Arc<Semaphore>,
     /// Whether the last record that nobody waited for got to the disk.
     healthy: Arc<AtomicBool>,
+    /// Whether the log was published when that was asked last.
+    published: Arc<AtomicBool>,
 }
 
 /// The log cannot take the record, so what was to be recorded is not to be done.
@@ -52,6 +54,7 @@ impl Recorder {
             log: Arc::new(log),
             room: Arc::new(Semaphore::new(QUEUE)),
             healthy: Arc::new(AtomicBool::new(true)),
+            published: Arc::new(AtomicBool::new(true)),
         };
         Ok((recorder, opened))
     }
@@ -94,6 +97,24 @@ impl Recorder {
             }
         })
         .await
+    }
+
+    /// What has changed about the log's publication since this was asked last: why it fails, or that
+    /// it works again.
+    pub(crate) fn publication(&self) -> Option<Result<(), String>> {
+        let error = self.log.unpublished();
+        let before = self.published.swap(error.is_none(), Ordering::AcqRel);
+        match (before, error) {
+            (true, Some(error)) => Some(Err(error)),
+            (false, None) => Some(Ok(())),
+            _ => None,
+        }
+    }
+
+    /// Moves records below `first` into a directory. It copies files, and is to be called from a
+    /// thread that may wait.
+    pub(crate) fn rotate(&self, first: u64, into: &Path) -> Result<u64, AuditError> {
+        self.log.rotate(first, Some(into))
     }
 
     /// Waits until the disk has all that was submitted, for a bounded time.

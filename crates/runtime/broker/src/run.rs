@@ -3,6 +3,7 @@
 mod follow;
 mod listen;
 mod notify;
+mod rotate;
 
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener as StdListener;
@@ -57,9 +58,9 @@ pub enum RunError {
         /// What to do about it.
         help: &'static str,
     },
-    /// The directory for the state cannot be made.
+    /// A directory of the broker's own cannot be made.
     #[error("cannot make the directory `{}`: {source}", .path.display())]
-    State {
+    Directory {
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -90,7 +91,10 @@ pub fn run(
     let say: Say = Arc::new(say);
     raise_open_files();
     engine_is_there(&config.engine)?;
-    make_state(&config)?;
+    let archive = config.rotation.as_ref().map(|it| &it.archive);
+    for directory in [Some(&config.state), archive].into_iter().flatten() {
+        make_private(directory, config.user.as_deref())?;
+    }
     let peer = peer(&config)?;
     let listener = listen::bind(&config)?;
     let report = confine(&confinement(&config, peer, &listener))?;
@@ -119,6 +123,15 @@ async fn serve(
     follow::reconcile(&broker, &config.audit()).await?;
     let following = tokio::spawn(follow::events(Arc::clone(&broker), config.audit()));
 
+    let mut rotating = tokio::task::JoinSet::new();
+    if let Some(rotation) = config.rotation.clone() {
+        rotating.spawn(rotate::rotate(
+            Arc::clone(&broker),
+            config.audit(),
+            rotation,
+        ));
+    }
+
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
     let (stop, stopped) = watch::channel(false);
     let server = Server::new(Arc::clone(&broker), listener, peer, config.connections);
@@ -139,6 +152,7 @@ async fn serve(
     let _ = stop.send(true);
     let _ = serving.await;
     following.abort();
+    rotating.abort_all();
     broker.notice("the broker has stopped".to_owned()).await;
     broker.finish(CHANGES).await;
     listen::remove(&config.socket);
@@ -198,7 +212,8 @@ fn raise_open_files() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-fn engine_is_there(path: &Path) -> Result<(), RunError> {
+/// Whether somebody answers behind the engine's socket.
+pub(crate) fn engine_is_there(path: &Path) -> Result<(), RunError> {
     let connected = std::os::unix::net::UnixStream::connect(path);
     connected.map(drop).map_err(|source| RunError::Engine {
         path: path.to_owned(),
@@ -206,24 +221,24 @@ fn engine_is_there(path: &Path) -> Result<(), RunError> {
     })
 }
 
-/// Makes the directory for the state, for the broker alone.
-fn make_state(config: &BrokerConfig) -> Result<(), RunError> {
+/// Makes a directory for the broker alone.
+fn make_private(directory: &Path, user: Option<&str>) -> Result<(), RunError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let failed = |source| RunError::State {
-        path: config.state.clone(),
+    let failed = |source| RunError::Directory {
+        path: directory.to_owned(),
         source,
     };
-    if config.state.is_dir() {
+    if directory.is_dir() {
         return Ok(());
     }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&config.state)
+        .create(directory)
         .map_err(failed)?;
-    if let Some(user) = &config.user {
+    if let Some(user) = user {
         let user = cofferdam_sandbox::user_number(user)?;
-        std::os::unix::fs::chown(&config.state, Some(user), None).map_err(failed)?;
+        std::os::unix::fs::chown(directory, Some(user), None).map_err(failed)?;
     }
     Ok(())
 }
@@ -251,6 +266,7 @@ fn confinement(config: &BrokerConfig, peer: Peer, listener: &StdListener) -> Con
     read.extend(config.policy.clone());
     let mut write = vec![config.state.clone()];
     write.extend(folder(&config.socket));
+    write.extend(config.rotation.as_ref().map(|it| it.archive.clone()));
     let user = match &config.user {
         Some(user) => User::Change {
             user: user.clone(),

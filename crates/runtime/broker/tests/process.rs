@@ -14,9 +14,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use cofferdam_action::action::Action;
 use cofferdam_action::wire::{self, Answer, Ask, Call, Frame, Outcome, RawToken};
+use cofferdam_audit::log::{Log, Options};
 use cofferdam_audit::note::SigningKey as AuditKey;
 use cofferdam_audit::reader::Reader;
-use cofferdam_audit::record::Event;
+use cofferdam_audit::record::{Event, Record};
+use cofferdam_audit::verify::verify;
 use cofferdam_engine::{Engine, EngineOptions};
 use cofferdam_issuer::{Issuer, SigningKey};
 use cofferdam_token::Algorithm;
@@ -71,6 +73,7 @@ impl Place {
             .arg("--config")
             .arg(self.path().join("etc/broker.toml"))
             .env_clear()
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
@@ -78,6 +81,33 @@ impl Place {
     /// Runs it to its end, which must come by itself.
     fn run(&self, more: &[&str]) -> Output {
         self.command().args(more).output().unwrap()
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.path().join("state/audit")
+    }
+
+    fn audit_key(&self) -> AuditKey {
+        let text = std::fs::read_to_string(self.path().join("etc/audit.key")).unwrap();
+        AuditKey::parse(&text).unwrap()
+    }
+
+    /// Writes a log of so many records, as an earlier broker has.
+    fn fill_log(&self, count: u64) {
+        let options = Options {
+            queue: count as usize,
+            ..Options::default()
+        };
+        let (log, _) = Log::open(&self.log(), self.audit_key(), options).unwrap();
+        let record = |number: u64| Record {
+            time_ms: number,
+            event: Event::Notice {
+                text: format!("record {number}"),
+            },
+        };
+        for number in 0..count {
+            log.submit(&record(number), |_| {}).unwrap();
+        }
     }
 
     async fn engine(&self) -> Engine {
@@ -133,7 +163,11 @@ struct Running {
 
 impl Running {
     fn start(place: &Place) -> Self {
-        let mut child = place.command().spawn().unwrap();
+        Self::of(&mut place.command())
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -184,6 +218,26 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_hears_when_it_is_ready_reloads_and_stops() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    let socket = place.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let heard = || {
+        let mut bytes = [0; 64];
+        let length = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let running = Running::of(place.command().env("NOTIFY_SOCKET", &socket));
+    assert_eq!(heard(), "READY=1");
+    running.signal(rustix::process::Signal::HUP);
+    assert_eq!([heard(), heard()], ["RELOADING=1", "READY=1"]);
+    assert_eq!(running.stop().0, Some(0));
+    assert_eq!(heard(), "STOPPING=1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,6 +351,114 @@ fn without_an_engine_it_does_not_start_and_says_so() {
     assert!(!place.path().join("run/broker.sock").exists());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_moves_old_records_away_while_it_runs_and_the_log_still_verifies() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    place.configure("[audit]\nkeep = '1d'\narchive = '../old'");
+    // More than it moves at once.
+    place.fill_log(65 * 256 + 100);
+    let mut running = Running::start(&place);
+    running.until("16640 records were moved from the audit log");
+    let volume = serde_json::json!({ "VolumeCreate": { "name": "data", "labels": {} } });
+    let made = place.ask(volume);
+    assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    let (code, said) = running.stop();
+    assert_eq!(code, Some(0), "{said:#?}");
+
+    let reader = Reader::open(&place.log()).unwrap();
+    assert_eq!(reader.first(), 65 * 256);
+    let archive = place.path().join("old");
+    let key = place.audit_key().verifying_key();
+    let report = verify(&place.log(), None, &key, None).unwrap();
+    assert!(report.is_intact() && report.moved == 65 * 256, "{report:?}");
+    let report = verify(&place.log(), Some(&archive), &key, None).unwrap();
+    assert!(
+        report.is_intact() && report.archived == 65 * 256,
+        "{report:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_moved_stays_and_is_told_and_the_broker_goes_on() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    place.configure("[audit]\nkeep_records = 256\narchive = '../old'");
+    place.fill_log(1000);
+    // A file in the way of the folder, as a full disk would be.
+    std::fs::create_dir(place.path().join("old")).unwrap();
+    place.write("old/tile", "");
+    let mut running = Running::start(&place);
+    running.until("old records cannot be moved to");
+    let volume = serde_json::json!({ "VolumeCreate": { "name": "data", "labels": {} } });
+    let made = place.ask(volume);
+    assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    assert_eq!(running.stop().0, Some(0));
+    assert_eq!(Reader::open(&place.log()).unwrap().first(), 0);
+    let key = place.audit_key().verifying_key();
+    let report = verify(&place.log(), None, &key, None).unwrap();
+    assert!(report.is_intact() && report.moved == 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_published_is_told_once_and_when_it_works_again() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    let mut running = Running::start(&place);
+    // A folder in the way of the new checkpoint, as a full disk would be. A publication under way
+    // may have its file there.
+    let in_the_way = place.log().join("checkpoint.new");
+    let begun = std::time::Instant::now();
+    while std::fs::create_dir(&in_the_way).is_err() {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
+    let volume = serde_json::json!({ "VolumeCreate": { "name": "data", "labels": {} } });
+    let made = place.ask(volume);
+    assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    running.until("the audit log cannot be published");
+    std::fs::remove_dir(in_the_way).unwrap();
+    running.until("the audit log is published again");
+    let (code, said) = running.stop();
+    assert_eq!(code, Some(0));
+    let told = said
+        .iter()
+        .filter(|line| line.contains("cannot be published"));
+    assert_eq!(told.count(), 1, "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relative_paths_begin_at_the_configuration_wherever_it_was_started() {
+    let place = Place::new();
+    let _engine = place.engine().await;
+    place.write(
+        "etc/broker.toml",
+        "socket = '../run/broker.sock'\nengine = '../engine.sock'\nstate = '../state'\n\
+         audit_key = 'audit.key'\nsandbox = 'best-effort'\nimages.allow = ['*']\n\
+         [[issuer]]\nissuer = 'https://idp.example'\naudience = 'a'\nkeys = 'keys'\n",
+    );
+    for (directory, config) in [
+        ("etc", "broker.toml"),
+        ("", "etc/broker.toml"),
+        ("run", "../etc/broker.toml"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cofferdam-broker"));
+        command
+            .args(["--config", config])
+            .current_dir(place.path().join(directory))
+            .env_clear()
+            .stderr(Stdio::piped());
+        let mut running = Running::of(&mut command);
+        let volume = serde_json::json!({ "VolumeCreate": { "name": "data", "labels": {} } });
+        let made = place.ask(volume);
+        assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+        // What is read again must be within reach of the confined process as well.
+        running.signal(rustix::process::Signal::HUP);
+        running.until("the configuration was read again");
+        assert_eq!(running.stop().0, Some(0));
+    }
+}
+
 #[test]
 fn a_configuration_is_checked_without_a_start() {
     let place = Place::new();
@@ -304,6 +466,29 @@ fn a_configuration_is_checked_without_a_start() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("warning: every image is allowed"), "{said}");
+    assert!(
+        said.contains("warning: no container engine answers"),
+        "{said}"
+    );
+    let found = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "audit key: broker.test+",
+        "keys: of `https://idp.example`",
+        "policy: ",
+    ] {
+        assert!(found.contains(line), "{line}: {found}");
+    }
+    std::fs::remove_file(place.path().join("etc/audit.key")).unwrap();
+    place.configure("gate_user = 'no-such-user'");
+    let output = place.run(&["--check"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for line in [
+        "error: the key of the audit log cannot be read",
+        "error: `gate_user`: ",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
     place.configure("polcy = 'x'");
     let output = place.run(&["--check"]);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,6 @@
 //! What weakens a configuration, in sentences.
 
+use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -47,7 +48,38 @@ pub(super) fn of(config: &BrokerConfig) -> Vec<String> {
     }
     read_by_others(&config.audit_key, "can forge the audit log", &mut warn);
     read_by_others(&config.state, "can read who did what", &mut warn);
+    if let Some(rotation) = &config.rotation {
+        read_by_others(&rotation.archive, "can read who did what", &mut warn);
+    }
+    opened_to_the_broker(config, &mut warn);
     warnings
+}
+
+/// Of a file, the sandbox opens the directory: it may be replaced by another one.
+fn opened_to_the_broker(config: &BrokerConfig, warn: &mut impl FnMut(String)) {
+    let keys = config.issuers.iter().filter_map(|it| it.keys.as_deref());
+    let read = keys
+        .chain(config.source())
+        .chain([config.audit_key.as_path()])
+        .filter_map(|file| Some((file.parent()?, "read")));
+    let archive = config.rotation.as_ref().map(|it| it.archive.as_path());
+    let write = [config.state.as_path()]
+        .into_iter()
+        .chain(archive)
+        .chain(config.socket.parent())
+        .map(|directory| (directory, "change"));
+    let policy = config.policy.as_deref().map(|folder| (folder, "read"));
+    let opened: BTreeSet<(&Path, &str)> = read.chain(write).chain(policy).collect();
+    for (directory, what) in opened {
+        if cofferdam_sandbox::is_shared(directory) {
+            warn(format!(
+                "a taken-over broker may {what} whatever its user may in all of `{}`, since the \
+                 sandbox opens the directories that the configuration names; use one of the \
+                 broker's own, such as `/etc/cofferdam`, `/run/cofferdam` and `/var/lib/cofferdam`",
+                directory.display()
+            ));
+        }
+    }
 }
 
 /// Of a file that decides: whoever writes it, or puts another in its place, decides.
@@ -113,7 +145,7 @@ mod tests {
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
         let text = |more: &str| {
             format!(
-                "socket = '/run/b'\nengine = '/run/e'\nstate = '{}'\naudit_key = '{}'\n{more}\n\
+                "socket = '/run/cofferdam/b'\nengine = '/run/e'\nstate = '{}'\naudit_key = '{}'\n{more}\n\
                  [[issuer]]\nissuer = 'https://i'\naudience = 'a'\nkeys = '{}'\n",
                 state.display(),
                 audit.display(),
@@ -149,6 +181,35 @@ mod tests {
             "make tokens be accepted",
         ] {
             assert!(all.contains(word), "{word} is not in {all}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_the_system_is_not_to_be_opened_for_one_file() {
+        let warnings = |socket: &str, key: &str, state: &str| {
+            let text = format!(
+                "socket = '{socket}'\nengine = '/run/docker.sock'\nstate = '{state}'\n\
+                 audit_key = '{key}'\n[audit]\nkeep = '1d'\narchive = '/srv/audit-archive'\n\
+                 [[issuer]]\nissuer = 'https://i'\naudience = 'a'\nkeys = '/no/such/keys'\n"
+            );
+            let config = BrokerConfig::parse(&text, Path::new("/no/such/broker.toml"));
+            let mut all = config.unwrap().warnings();
+            all.retain(|warning| warning.contains("taken-over broker may"));
+            all
+        };
+        let own = warnings(
+            "/run/cofferdam/s",
+            "/etc/cofferdam/key",
+            "/var/lib/cofferdam",
+        );
+        assert_eq!(own, Vec::<String>::new());
+        let shared = warnings("/run/cofferdam.sock", "/etc/audit.key", "/var/lib").join("\n");
+        for word in [
+            "read whatever its user may in all of `/etc`",
+            "change whatever its user may in all of `/run`",
+            "all of `/var/lib`",
+        ] {
+            assert!(shared.contains(word), "{word} is not in {shared}");
         }
     }
 }
