@@ -6,7 +6,7 @@ mod writer;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -42,8 +42,8 @@ pub struct Log {
     dir: PathBuf,
     sender: Option<SyncSender<Command>>,
     thread: Option<JoinHandle<()>>,
-    /// Whether the writer is to gather no longer.
-    hurry: Arc<AtomicBool>,
+    /// How often the writer was told to gather no longer.
+    hurries: Arc<AtomicUsize>,
     /// Why the last publication failed, where it did.
     unpublished: Unpublished,
 }
@@ -98,12 +98,12 @@ impl Log {
         let lock = lock(dir)?;
         let (mut writer, opened) = Writer::open(dir, key, lock)?;
         let (sender, commands) = sync_channel(options.queue.max(1));
-        let hurry = Arc::new(AtomicBool::new(false));
+        let hurries = Arc::new(AtomicUsize::new(0));
         let unpublished = writer.unpublished();
         let pace = Pace {
             publish_every: options.publish_every,
             gather: options.gather,
-            hurry: Arc::clone(&hurry),
+            hurries: Arc::clone(&hurries),
         };
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -114,7 +114,7 @@ impl Log {
                 dir: dir.to_owned(),
                 sender: Some(sender),
                 thread: Some(thread),
-                hurry,
+                hurries,
                 unpublished,
             },
             opened,
@@ -238,7 +238,7 @@ impl Log {
 
     /// Ends the writer's gathering, where it does. To be called after what it shall find.
     fn hurry(&self) {
-        self.hurry.store(true, Ordering::Release);
+        self.hurries.fetch_add(1, Ordering::Release);
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
         }

@@ -5,8 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -57,8 +57,8 @@ pub(super) enum Command {
 pub(super) struct Pace {
     pub(super) publish_every: Duration,
     pub(super) gather: Duration,
-    /// Set, before the thread is unparked, when something came that is not to be kept waiting.
-    pub(super) hurry: Arc<AtomicBool>,
+    /// Counted up, before the thread is unparked, when something came that is not to be kept waiting.
+    pub(super) hurries: Arc<AtomicUsize>,
 }
 
 /// Entries of one flush.
@@ -68,6 +68,8 @@ struct Batch {
     bytes: usize,
     waiting: Vec<Done>,
     waited_for: bool,
+    /// Whether nothing comes after it, since every sender is gone.
+    is_last: bool,
 }
 
 /// The state of an open log.
@@ -250,9 +252,11 @@ impl Writer {
             } => {
                 let mut batch = Batch::default();
                 batch.push(entry, waited_for, done);
+                // Whoever was in a hurry until now has sent what is taken here.
+                let hurries = pace.hurries.load(Ordering::Acquire);
                 let mut next = batch.fill(commands);
-                if next.is_none() && !batch.waited_for && !batch.is_full() {
-                    pace.gather();
+                if next.is_none() && !batch.waited_for && !batch.is_last && !batch.is_full() {
+                    pace.gather(hurries);
                     next = batch.fill(commands);
                 }
                 let first = self.tree.size();
@@ -402,10 +406,10 @@ impl Writer {
 }
 
 impl Pace {
-    /// Waits for others, until something comes that is waited for.
-    fn gather(&self) {
+    /// Waits for others, until somebody is in a hurry who was not among the `hurries` so far.
+    fn gather(&self, hurries: usize) {
         let until = Instant::now() + self.gather;
-        while !self.hurry.swap(false, Ordering::Acquire) {
+        while self.hurries.load(Ordering::Acquire) == hurries {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -430,13 +434,18 @@ impl Batch {
     /// Takes the appends that are there; answers the first command that is none.
     fn fill(&mut self, commands: &Receiver<Command>) -> Option<Command> {
         while !self.is_full() {
-            match commands.try_recv().ok()? {
-                Command::Append {
+            match commands.try_recv() {
+                Ok(Command::Append {
                     entry,
                     waited_for,
                     done,
-                } => self.push(entry, waited_for, done),
-                other => return Some(other),
+                }) => self.push(entry, waited_for, done),
+                Ok(other) => return Some(other),
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => {
+                    self.is_last = true;
+                    return None;
+                }
             }
         }
         None

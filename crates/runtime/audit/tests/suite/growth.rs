@@ -345,10 +345,22 @@ fn what_nobody_waits_for_is_on_disk_before_what_somebody_waits_for() {
     assert_eq!(log.append(&record(3)).unwrap(), 3);
     let indices: Vec<u64> = hears.try_iter().map(Result::unwrap).collect();
     assert_eq!(indices, [0, 1, 2]);
+    // What was in a hurry before lets nothing that comes after it be hasty.
+    let length = || {
+        std::fs::metadata(place.path().join("journal"))
+            .unwrap()
+            .len()
+    };
+    let before = length();
+    let told = told.clone();
+    log.submit_gathered(&record(4), move |index| told.send(index).unwrap())
+        .unwrap();
+    assert!(hears.recv_timeout(Duration::from_millis(50)).is_err());
+    assert_eq!(length(), before);
     // Nor does closing wait, or lose anything.
-    log.submit_gathered(&record(4), |_| {}).unwrap();
+    log.submit_gathered(&record(5), |_| {}).unwrap();
     drop(log);
-    assert_eq!(place.verify(None).published, Some(5));
+    assert_eq!(place.verify(None).published, Some(6));
 }
 
 #[test]
