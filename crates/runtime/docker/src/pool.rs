@@ -2,14 +2,14 @@
 //!
 //! A connection is driven by whoever waits for its answer, in the same task, so a call costs no
 //! task and no wake-up of another thread. What reads is asked over a connection that is kept; what
-//! may change something over a new one, so that a connection which died while it lay idle never
-//! leaves in doubt whether something was done.
+//! may change something over a new one, which may be opened ahead by half a second, so that a
+//! connection which died while it lay idle never leaves in doubt whether something was done.
 
 mod body;
 mod connection;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// For how long a connection may lie idle and be used again.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// For how long a connection that was opened ahead counts as new.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// Calls to one engine. Cloning is cheap, and clones share the connections.
 ///
 /// A connection belongs to the runtime that opened it: a pool that keeps some must be used within
@@ -42,6 +45,8 @@ struct Shared {
     socket: PathBuf,
     keep: usize,
     idle: Mutex<Vec<Connection>>,
+    /// Opened ahead, and nothing has been sent on them.
+    ahead: Mutex<Vec<Connection>>,
 }
 
 /// One request to the engine.
@@ -88,6 +93,7 @@ impl Pool {
                 socket: socket.into(),
                 keep,
                 idle: Mutex::default(),
+                ahead: Mutex::default(),
             }),
         }
     }
@@ -96,6 +102,19 @@ impl Pool {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.shared.socket
+    }
+
+    /// Opens a connection ahead, for the next request that asks for a new one: to be called while
+    /// what that request waits for is still under way. Where the engine cannot be reached the request
+    /// will say so.
+    pub async fn open_ahead(&self) {
+        if let Ok(connection) = self.shared.open().await {
+            let mut ahead = lock(&self.shared.ahead);
+            ahead.retain(|other| other.idle_for() < FRESH);
+            if ahead.len() < self.shared.keep {
+                ahead.push(connection);
+            }
+        }
     }
 
     /// Sends one request and returns the answer's head, whatever its status, with a body that is
@@ -124,7 +143,10 @@ impl Pool {
             }
         }
         let request = request(method, target, body)?;
-        let mut connection = self.shared.open().await?;
+        let mut connection = match reads {
+            true => self.shared.open().await?,
+            false => self.shared.fresh().await?,
+        };
         let answer = within(head_within, connection.exchange(request)).await??;
         Ok(self.answer(answer, connection).await)
     }
@@ -139,7 +161,7 @@ impl Pool {
         let headers = request.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
-        let mut connection = self.shared.open().await?;
+        let mut connection = self.shared.fresh().await?;
         let answer = within(call.head_within, connection.exchange(request)).await??;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Hijack::Answer(self.answer(answer, connection).await));
@@ -177,11 +199,20 @@ impl Shared {
         Ok(Connection::new(stream).await?)
     }
 
+    /// A connection on which nothing has been sent yet.
+    async fn fresh(&self) -> Result<Connection, Error> {
+        let ahead = lock(&self.ahead).pop();
+        match ahead.filter(|connection| connection.idle_for() < FRESH) {
+            Some(connection) => Ok(connection),
+            None => self.open().await,
+        }
+    }
+
     /// The connection that was used last. Whether the engine has closed it meanwhile shows when it
     /// is used.
     fn take(&self) -> Option<Connection> {
         loop {
-            let connection = self.idle().pop()?;
+            let connection = lock(&self.idle).pop()?;
             if connection.idle_for() < IDLE && connection.is_free() {
                 return Some(connection);
             }
@@ -190,17 +221,17 @@ impl Shared {
 
     /// Keeps a connection whose answer has been read to its end.
     fn keep(&self, mut connection: Connection) {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         if idle.len() < self.keep {
             connection.rest();
             idle.push(connection);
         }
     }
+}
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        // A list of connections is whole at any time, so a panic elsewhere is no reason to stop.
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+// A list of connections is whole at any time, so a panic elsewhere is no reason to stop.
+fn lock(connections: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
+    connections.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn request(method: Method, target: &str, body: Outgoing) -> Result<Request<Outgoing>, Error> {

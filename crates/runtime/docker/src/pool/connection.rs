@@ -75,6 +75,12 @@ impl Connection {
         self.since = Instant::now();
     }
 
+    /// As if it had been idle for longer.
+    #[cfg(test)]
+    pub(super) fn age(&mut self, by: Duration) {
+        self.since = self.since.checked_sub(by).unwrap_or(self.since);
+    }
+
     pub(super) fn idle_for(&self) -> Duration {
         self.since.elapsed()
     }

@@ -82,6 +82,35 @@ async fn a_connection_is_used_again_for_what_reads_and_new_for_what_changes() {
 }
 
 #[tokio::test]
+async fn what_changes_takes_a_connection_that_was_opened_ahead_and_what_reads_does_not() {
+    let engine = Engine::play(|number, mut stream| async move {
+        while head(&mut stream).await.is_some() {
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let pool = engine.pool();
+    pool.open_ahead().await;
+    assert_eq!(ask(&pool, Method::GET).await.unwrap(), "2");
+    assert_eq!(ask(&pool, Method::POST).await.unwrap(), "1");
+    assert_eq!(ask(&pool, Method::POST).await.unwrap(), "3");
+    // One that has waited for too long may be dead.
+    pool.open_ahead().await;
+    for connection in lock(&pool.shared.ahead).iter_mut() {
+        connection.age(FRESH);
+    }
+    assert_eq!(ask(&pool, Method::POST).await.unwrap(), "5");
+    // No more are opened ahead than are kept, and nobody hears of it where none can be.
+    for _ in 0..10 {
+        pool.open_ahead().await;
+    }
+    assert_eq!(lock(&pool.shared.ahead).len(), 4);
+    Pool::unix(engine.dir.path().join("none"), 4)
+        .open_ahead()
+        .await;
+}
+
+#[tokio::test]
 async fn an_answer_without_a_body_leaves_its_connection_for_the_next() {
     let engine = Engine::play(|_, mut stream| async move {
         while head(&mut stream).await.is_some() {
