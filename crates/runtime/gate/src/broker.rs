@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use cofferdam_action::action::{Action, ActionKind};
+use cofferdam_action::action::Action;
 use cofferdam_action::wire::{
     self, Answer, Ask, Body, Call, Done, Frame, FrameError, Outcome, Refused,
 };
@@ -130,12 +130,16 @@ impl Broker {
         &self.path
     }
 
-    /// Whether the broker takes connections at the moment.
+    /// Whether the broker takes connections at the moment. One that is idle says so too, and none is
+    /// opened then: whoever asks may ask as often as they like.
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`] where it does not.
     pub async fn check(self: &Arc<Self>) -> Result<(), BrokerError> {
-        let connection = connect(&self.path).await?;
+        let connection = match self.idle() {
+            Some(connection) => connection,
+            None => connect(&self.path).await?,
+        };
         self.keep(connection);
         Ok(())
     }
@@ -358,30 +362,11 @@ fn changes(ask: &Ask) -> bool {
     }
 }
 
-/// How long the head of the answer may take. Nothing limits what waits for a container, a registry
-/// or a disk: the client may go away at any time, and then the call ends. The engine sends the head of
-/// followed logs with their first line, which may be hours away.
+/// How long the head of the answer may take. Nothing limits what waits by its nature: the client may
+/// go away at any time, and then the call ends.
 fn limit(ask: &Ask) -> Option<Duration> {
-    let Ask::Act(action) = ask else {
-        return Some(ANSWER);
-    };
-    match action.kind() {
-        ActionKind::ContainerWait
-        | ActionKind::ContainerStop
-        | ActionKind::ContainerRestart
-        | ActionKind::ContainerRemove
-        | ActionKind::ContainerPrune
-        | ActionKind::ContainerCopyIn
-        | ActionKind::ContainerCopyOut
-        | ActionKind::ContainerChanges
-        | ActionKind::DiskUsage
-        | ActionKind::ContainerLogs
-        | ActionKind::ContainerStats
-        | ActionKind::Events
-        | ActionKind::ImagePull
-        | ActionKind::ImageRemove
-        | ActionKind::VolumePrune
-        | ActionKind::NetworkPrune => None,
+    match ask {
+        Ask::Act(action) if action.kind().waits() => None,
         _ => Some(ANSWER),
     }
 }

@@ -2,7 +2,8 @@
 
 mod text;
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const SYSTEM_CERTIFICATES: &[&str] = &[
     "/usr/local/share/ca-certificates",
 ];
 
-/// The configuration of a gate. Unknown keys are refused.
+/// The configuration of a gate. Unknown keys are refused. Paths that are relative begin at the
+/// directory of the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateConfig {
@@ -44,8 +46,9 @@ pub struct GateConfig {
     pub plain_http: bool,
     /// The broker's socket.
     pub broker: PathBuf,
-    /// The URL by which clients know the REST API: challenges lead from it to the metadata that
-    /// says where a token is to be had (RFC 9728).
+    /// The URL by which clients know the REST API, with https unless it is of this machine. Challenges
+    /// of both dialects lead from it to the metadata that says where a token is to be had (RFC 9728),
+    /// which the REST API serves.
     #[serde(default)]
     pub public_url: Option<String>,
     /// How much may be asked at once.
@@ -96,17 +99,17 @@ pub enum ClientCertificates {
     Required,
 }
 
-/// `[limits]`. What is counted per principal is counted per issuer and subject.
+/// `[limits]`. A caller is counted by issuer and owner: by what tells tenants apart.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
-    /// Requests that one principal may make in a second, on average.
+    /// Requests that one caller may make in a second, on average.
     pub requests_per_second: u32,
-    /// Requests that one principal may make at once after a pause.
+    /// Requests that one caller may make at once after a pause.
     pub burst: u32,
-    /// Requests of one principal that may be under way.
+    /// Requests of one caller that may be under way.
     pub concurrent: u32,
-    /// Streams of one principal that may be open: logs that are followed, attached terminals,
+    /// Streams of one caller that may be open: logs that are followed, attached terminals,
     /// events, waiting, copies, pulls.
     pub streams: u32,
     /// Connections, all together.
@@ -116,13 +119,14 @@ pub struct LimitSettings {
     /// Bytes of an uploaded archive.
     #[serde(deserialize_with = "text::size")]
     pub archive: u64,
-    /// How long the rest of a request's head may take after its first byte, and a TLS handshake.
+    /// How long a TLS handshake may take, and then the head of a request: of the first from the
+    /// beginning of the connection, of others from their first byte.
     #[serde(deserialize_with = "text::duration")]
     pub head: Duration,
     /// How long a JSON body may take as a whole, and each part of an archive.
     #[serde(deserialize_with = "text::duration")]
     pub body: Duration,
-    /// How long a connection is kept while nothing is asked on it.
+    /// How long a connection is kept after an answer while nothing more is asked on it.
     #[serde(deserialize_with = "text::duration")]
     pub idle: Duration,
     /// How long a client may leave a short answer unread.
@@ -174,6 +178,11 @@ pub enum ConfigError {
         /// What is wrong there.
         message: String,
     },
+    /// A group to change to, and no user.
+    #[error(
+        "`group` needs `user`: without one the gate stays the user that starts it, with its groups"
+    )]
+    GroupWithoutUser,
     /// Nothing to listen on.
     #[error("there is nothing to serve: set `listen` for the Docker API, or `listen_rest`")]
     NothingToServe,
@@ -195,8 +204,13 @@ pub enum ConfigError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// No URL.
-    #[error("`public_url` is `{0}`, which is no http or https URL without query and fragment")]
+    #[error(
+        "`public_url` is `{0}`, which is no https URL of a host, perhaps with a path: http is for this machine alone, and a query, a fragment, `@`, `*` and braces have no place in it"
+    )]
     PublicUrl(String),
+    /// A URL behind which nothing would be.
+    #[error("`public_url` is the URL of the REST API: set `listen_rest` too")]
+    NoRest,
     /// `client_certificates` without `client_ca`.
     #[error("`tls.client_certificates` needs `tls.client_ca`: whose certificates are accepted")]
     ClientCa,
@@ -214,22 +228,40 @@ impl GateConfig {
         };
         let text = text::read(path, MAX_FILE).map_err(fail)?;
         let mut config = Self::parse(&text, path)?;
-        config.source = Some(path.to_owned());
+        config.source = Some(std::path::absolute(path).map_err(fail)?);
         Ok(config)
     }
 
-    /// Reads the text of a file; `path` is for messages alone.
+    /// Reads the text of a file; `path` is for messages, and for paths that are relative.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             line: text::line(text, error.span()),
             message: error.message().trim_end().replace('\n', ", "),
         })?;
+        let file = std::path::absolute(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        config.begin_at(file.parent().unwrap_or(&file));
         config.check()?;
         Ok(config)
+    }
+
+    /// Lets relative paths begin at a directory.
+    fn begin_at(&mut self, directory: &Path) {
+        let keys = self.issuers.iter_mut().filter_map(|it| it.keys.as_mut());
+        let tls = self.tls.iter_mut().flat_map(|tls| {
+            [&mut tls.cert, &mut tls.key]
+                .into_iter()
+                .chain(&mut tls.client_ca)
+        });
+        for path in [&mut self.broker].into_iter().chain(keys).chain(tls) {
+            *path = directory.join(&path);
+        }
     }
 
     /// Checks what the form alone does not say. [`GateConfig::parse`] has done it.
@@ -237,6 +269,9 @@ impl GateConfig {
     /// # Errors
     /// [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        if self.group.is_some() && self.user.is_none() {
+            return Err(ConfigError::GroupWithoutUser);
+        }
         let addresses: Vec<SocketAddr> = self.listen.into_iter().chain(self.listen_rest).collect();
         if addresses.is_empty() {
             return Err(ConfigError::NothingToServe);
@@ -255,14 +290,11 @@ impl GateConfig {
             return Err(ConfigError::ClientCa);
         }
         if let Some(url) = &self.public_url {
-            let parsed = url.parse::<hyper::Uri>().ok();
-            let is_url = parsed.is_some_and(|url| {
-                matches!(url.scheme_str(), Some("http" | "https"))
-                    && url.authority().is_some()
-                    && url.query().is_none()
-            });
-            if !is_url || url.contains('#') {
+            if !is_resource(url) {
                 return Err(ConfigError::PublicUrl(url.clone()));
+            }
+            if self.listen_rest.is_none() {
+                return Err(ConfigError::NoRest);
             }
         }
         self.limits.check()?;
@@ -314,6 +346,14 @@ impl GateConfig {
                 issuer.issuer
             ));
         }
+        for directory in self.directories() {
+            if cofferdam_sandbox::is_shared(&directory) {
+                warnings.push(format!(
+                    "a taken-over gate may read whatever its user may in all of `{}`, since the sandbox opens the directories of the files that the configuration names; use one of the gate's own, such as `/etc/cofferdam`",
+                    directory.display()
+                ));
+            }
+        }
         warnings
     }
 
@@ -329,29 +369,25 @@ impl GateConfig {
     /// the sandbox.
     #[must_use]
     pub fn readable(&self) -> Vec<PathBuf> {
-        let tls = self.tls.iter().flat_map(|tls| {
-            [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]
-                .into_iter()
-                .flatten()
-        });
-        let keys = self
-            .issuers
-            .iter()
-            .filter_map(|issuer| issuer.keys.as_ref());
-        let files = tls.chain(keys).chain(&self.source);
-        let mut directories: Vec<PathBuf> = files
-            .map(|file| match file.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-                _ => PathBuf::from("."),
-            })
-            .collect();
+        let mut directories = self.directories();
         if self.issuers.iter().any(|issuer| issuer.keys.is_none()) {
             let certificates = SYSTEM_CERTIFICATES.iter().map(PathBuf::from);
             directories.extend(certificates.filter(|directory| directory.is_dir()));
         }
-        directories.sort();
-        directories.dedup();
-        directories
+        directories.into_iter().collect()
+    }
+
+    /// Those of the files that it names, and its own.
+    fn directories(&self) -> BTreeSet<PathBuf> {
+        let tls = self
+            .tls
+            .iter()
+            .flat_map(|tls| [&tls.cert, &tls.key].into_iter().chain(&tls.client_ca));
+        let keys = self.issuers.iter().filter_map(|it| it.keys.as_ref());
+        let files = tls.chain(keys).chain(&self.source);
+        files
+            .filter_map(|file| Some(file.parent()?.to_owned()))
+            .collect()
     }
 
     /// The TCP ports to which the gate opens connections: those of issuers whose keys it fetches.
@@ -388,6 +424,25 @@ impl GateConfig {
     }
 }
 
+/// Whether this can be the identifier of a protected resource (RFC 9728 §1.2), and a path of the
+/// router: what the guard takes for one.
+fn is_resource(url: &str) -> bool {
+    let Ok(parsed) = url.parse::<hyper::Uri>() else {
+        return false;
+    };
+    let Some(host) = parsed.host().map(|host| host.trim_matches(['[', ']'])) else {
+        return false;
+    };
+    let address = host.parse::<IpAddr>();
+    let is_local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    match parsed.scheme_str() {
+        Some("https") => {}
+        Some("http") if is_local => {}
+        _ => return false,
+    }
+    !host.is_empty() && !url.contains(['#', '?', '{', '}', '*', '@'])
+}
+
 impl LimitSettings {
     fn check(&self) -> Result<(), ConfigError> {
         let counts = [
@@ -419,6 +474,8 @@ impl LimitSettings {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const LEAST: &str = r#"
@@ -490,11 +547,17 @@ keys = "/etc/cofferdam/keys/idp.json"
                 "audience = \"\"",
                 "audience",
             ),
-            ("broker =", "public_url = \"x\"\nbroker =", "public_url"),
+            (
+                "broker =",
+                "public_url = \"https://c.example\"\nbroker =",
+                "listen_rest",
+            ),
         ] {
             let error = change(from, to).unwrap_err();
             assert!(error.contains(word), "{error}");
         }
+        let error = change("broker =", "group = \"gate\"\nbroker =").unwrap_err();
+        assert!(error.contains("`group` needs `user`"), "{error}");
         let limits = |text: &str| parse(&format!("{LEAST}\n[limits]\n{text}"));
         assert!(
             limits("streams = 0")
@@ -535,13 +598,78 @@ keys = "/etc/cofferdam/keys/idp.json"
     }
 
     #[test]
+    fn paths_begin_at_the_directory_of_the_file() {
+        let text = LEAST
+            .replace("/run/cofferdam/", "")
+            .replace("/etc/cofferdam/", "");
+        let text =
+            format!("{text}\n[tls]\ncert = \"tls/c\"\nkey = \"tls/k\"\nclient_ca = \"../ca\"\n");
+        let config = GateConfig::parse(&text, Path::new("/a/b/gate.toml")).unwrap();
+        assert_eq!(config.broker, Path::new("/a/b/broker.sock"));
+        let expected = ["/a/b/..", "/a/b/keys", "/a/b/tls"].map(PathBuf::from);
+        assert_eq!(config.readable(), expected);
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(parse(&text).unwrap().broker, here.join("broker.sock"));
+    }
+
+    #[test]
+    fn a_directory_of_the_system_is_not_to_be_opened_for_one_file() {
+        let warned = |keys: &str| {
+            let config = change("/etc/cofferdam/keys/idp.json", keys).unwrap();
+            let warnings = config.warnings();
+            warnings.iter().any(|it| it.contains("all of `/etc`"))
+        };
+        assert!(warned("/etc/idp.json"));
+        assert!(!warned("/etc/cofferdam/idp.json"));
+    }
+
+    #[test]
     fn metadata_stands_before_the_path() {
         let url = |url: &str| {
-            let text = format!("public_url = \"{url}\"\n{LEAST}");
-            parse(&text).unwrap().resource_metadata().unwrap()
+            let rest = "listen_rest = \"127.0.0.1:0\"";
+            let text = format!("public_url = \"{url}\"\n{rest}\n{LEAST}");
+            parse(&text).map(|config| config.resource_metadata().unwrap())
         };
         let known = "https://c.example/.well-known/oauth-protected-resource";
-        assert_eq!(url("https://c.example"), known);
-        assert_eq!(url("https://c.example/gate/"), format!("{known}/gate"));
+        assert_eq!(url("https://c.example").unwrap(), known);
+        let below = url("https://c.example/gate/").unwrap();
+        assert_eq!(below, format!("{known}/gate"));
+        assert!(url("http://127.0.0.1:8080").is_ok() && url("http://[::1]:8080").is_ok());
+        for wrong in [
+            "",
+            "x",
+            "c.example",
+            "http://c.example",
+            "https://",
+            "https:///x",
+            "https://c.example?a",
+            "https://c.example#a",
+            "https://a@c.example",
+            "https://c.example/{x}",
+            "https://c.example/*",
+            "ftp://c.example",
+            "urn:c",
+        ] {
+            let error = url(wrong).unwrap_err();
+            assert!(error.contains("public_url"), "{wrong}: {error}");
+        }
+    }
+
+    proptest! {
+        /// What passes the check starts, and what does not is told: the guard would panic.
+        #[test]
+        fn what_passes_for_a_public_url_is_one_for_the_guard(
+            url in "(https?://)?[a-z@\\[\\]:{}*#?%.0-9]{0,12}(/[a-z{}*#?%.:@/]{0,8})?",
+        ) {
+            let text = format!("public_url = '{url}'\nlisten_rest = \"127.0.0.1:0\"\n{LEAST}");
+            if let Ok(config) = parse(&text) {
+                let url = config.public_url.clone().unwrap();
+                let policies = config.issuers.iter().map(|it| it.policy(KeyStore::empty()).unwrap());
+                let verifier = Verifier::new(policies.collect::<Vec<_>>()).unwrap();
+                let guard = cofferdam_guard::Guard::new(verifier).protected_resource(&url);
+                let _ = guard.app().build();
+                prop_assert!(config.resource_metadata().is_some());
+            }
+        }
     }
 }

@@ -8,6 +8,5 @@ mod body;
 mod hijack;
 mod server;
 mod service;
-mod tap;
 
-pub(crate) use server::Listener;
+pub(crate) use server::run;

@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use cofferdam_guard::Guard;
+use cofferdam_sandbox::notify;
 use cofferdam_token::throttle::Throttle;
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +19,8 @@ use crate::broker::Broker;
 use crate::caller::{Authenticator, Keys, KeysError};
 use crate::config::{ConfigError, GateConfig};
 use crate::docker;
-use crate::limits::{Connections, Limiter};
+use crate::limits::{Connections, Limiter, SeldomPerPeer};
+use crate::listener::Listener;
 use crate::rest;
 use crate::tls::{self, TlsError};
 
@@ -55,8 +58,8 @@ pub enum GateError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     /// Read the configuration, the certificates and the keys again. Whatever is wrong with them,
-    /// the former ones stay in place. Addresses, the broker's socket, the user and the sandbox are
-    /// those of the start.
+    /// the former ones stay in place, as they do where one of addresses, the broker's socket, user,
+    /// group, sandbox, and whether there is TLS is another than at the start.
     Reload,
     /// Accept nothing more, answer what was asked, break off what goes on for longer than
     /// [`LimitSettings::stop`](crate::config::LimitSettings::stop), and end.
@@ -167,7 +170,7 @@ impl Bound {
     }
 
     /// Serves until it is told to stop, or nobody can tell it any more. `ready` is called when the
-    /// gate answers.
+    /// gate answers, and the service manager hears how it goes.
     ///
     /// # Errors
     /// [`GateError`] where keys or certificates cannot be used.
@@ -178,26 +181,32 @@ impl Bound {
     ) -> Result<(), GateError> {
         let addresses = self.addresses()?;
         let live = Live::load(self.config).await?;
-        let stop_after = live.config.limits.stop;
         let gate = Gate::new(live);
+        let listen = |listener| Listener::new(listener).map_err(GateError::System);
         if let Some(listener) = self.docker {
-            let listener = docker::Listener::new(listener).map_err(GateError::System)?;
-            gate.spawn(listener.run(Arc::clone(&gate)));
+            gate.spawn(docker::run(listen(listener)?, Arc::clone(&gate)));
         }
         if let Some(listener) = self.rest {
-            gate.spawn(rest::Listener::new(listener).run(Arc::clone(&gate)));
+            let workers = rest::Workers::start(&gate).map_err(GateError::System)?;
+            gate.spawn(workers.run(listen(listener)?, Arc::clone(&gate)));
         }
         ready(addresses);
+        notify("READY=1");
         loop {
             tokio::select! {
                 control = told.recv() => match control {
-                    Some(Control::Reload) => gate.reload().await,
+                    Some(Control::Reload) => {
+                        notify("RELOADING=1");
+                        gate.reload().await;
+                        notify("READY=1");
+                    }
                     Some(Control::Stop) | None => break,
                 },
                 () = tokio::time::sleep(KEYS_EVERY) => gate.live().keys.read_changed(),
             }
         }
-        gate.stop(stop_after).await;
+        notify("STOPPING=1");
+        gate.stop().await;
         Ok(())
     }
 }
@@ -210,6 +219,8 @@ pub(crate) struct Gate {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) throttle: Throttle,
+    /// Of which addresses it was said that they are refused.
+    pub(crate) strangers: SeldomPerPeer,
     tasks: TaskTracker,
     reloads: watch::Sender<()>,
     stop: CancellationToken,
@@ -221,6 +232,7 @@ pub(crate) struct Gate {
 pub(crate) struct Live {
     pub(crate) config: GateConfig,
     pub(crate) authenticator: Authenticator,
+    pub(crate) guard: Guard,
     pub(crate) keys: Keys,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) resource_metadata: Option<String>,
@@ -232,6 +244,7 @@ impl Live {
         let keys = Keys::load(&config.issuers).await?;
         Ok(Live {
             authenticator: Authenticator::new(&config, &keys)?,
+            guard: rest::guard(&config, &keys)?,
             keys,
             tls,
             resource_metadata: config.resource_metadata(),
@@ -248,6 +261,7 @@ impl Gate {
             limiter: Limiter::new(),
             connections: Arc::default(),
             throttle: Throttle::new(GUESSES.0, GUESSES.1),
+            strangers: SeldomPerPeer::default(),
             tasks: TaskTracker::new(),
             reloads: watch::Sender::default(),
             stop: CancellationToken::new(),
@@ -272,6 +286,16 @@ impl Gate {
     /// Is ready when the gate is to stop.
     pub(crate) fn stopping(&self) -> impl Future<Output = ()> {
         self.stop.cancelled()
+    }
+
+    /// Whether the gate is told to stop, for who needs it beyond the life of a borrow.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Is ready when the gate has waited long enough for what goes on.
+    pub(crate) fn killed(&self) -> impl Future<Output = ()> {
+        self.kill.cancelled()
     }
 
     /// Runs a task, which is broken off when the gate has waited long enough for it.
@@ -303,13 +327,21 @@ impl Gate {
             }
         };
         let (new, old) = (&live.config, &former.config);
-        let fixed = new.listen != old.listen
-            || new.listen_rest != old.listen_rest
-            || new.broker != old.broker
-            || new.tls.is_some() != old.tls.is_some();
-        if fixed {
+        let fixed = [
+            ("listen", new.listen != old.listen),
+            ("listen_rest", new.listen_rest != old.listen_rest),
+            ("broker", new.broker != old.broker),
+            ("user", new.user != old.user),
+            ("group", new.group != old.group),
+            ("sandbox", new.sandbox != old.sandbox),
+            ("[tls]", new.tls.is_some() != old.tls.is_some()),
+        ];
+        let changed = fixed.iter().filter(|(_, differs)| *differs);
+        let changed: Vec<&str> = changed.map(|(name, _)| *name).collect();
+        if !changed.is_empty() {
             tracing::error!(
-                "the former configuration stays in place: addresses, the broker's socket and whether there is TLS change with a restart only"
+                changed = changed.join(", "),
+                "the former configuration stays in place: what has changed in it takes a restart"
             );
             return;
         }
@@ -318,7 +350,8 @@ impl Gate {
         tracing::info!("the configuration was read again");
     }
 
-    async fn stop(&self, wait: Duration) {
+    async fn stop(&self) {
+        let wait = self.live().config.limits.stop;
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(wait, self.tasks.wait()).await.is_err() {

@@ -10,9 +10,12 @@
 pub mod broker;
 mod caller;
 pub mod config;
+mod connection;
 mod docker;
 mod gate;
 mod limits;
+mod listener;
+mod log;
 mod refusal;
 pub mod rest;
 mod tls;

@@ -1,7 +1,7 @@
 //! How much one principal, one address and all together may ask for at once.
 //!
-//! Every table is bounded. A principal is counted by issuer and subject, so several tokens of one
-//! holder share an allowance.
+//! Every table is bounded. A caller is counted by issuer and owner, so the tokens of one tenant share
+//! an allowance, whatever else stands in them: the subject of a CI job names its branch.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -10,10 +10,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use cofferdam_token::Verified;
+use cofferdam_token::settings::IssuerSettings;
+
 use crate::config::LimitSettings;
 
-/// How many principals are told apart at once. Those who ask for nothing are forgotten first.
-const PRINCIPALS: usize = 16 << 10;
+/// How many tenants are told apart at once. Those who ask for nothing are forgotten first.
+const TENANTS: usize = 16 << 10;
+/// How many addresses are told apart of which little is said.
+const PEERS: usize = 4096;
+/// How often the same may be said.
+const SELDOM: Duration = Duration::from_secs(10);
 const SHARDS: usize = 16;
 
 /// Why a request has to wait.
@@ -43,11 +50,11 @@ impl Limited {
     }
 }
 
-/// Who is counted: a keyed hash of issuer and subject. Two that collide share an allowance.
+/// Who is counted: a keyed hash of issuer and owner. Two that collide share an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key(u64);
 
-/// Counts requests per principal.
+/// Counts requests per tenant.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     shards: [Mutex<HashMap<Key, Account>>; SHARDS],
@@ -80,8 +87,18 @@ impl Limiter {
         })
     }
 
-    pub(crate) fn key(&self, issuer: &str, subject: &str) -> Key {
-        Key(self.hasher.hash_one((issuer, subject)))
+    /// Whose allowance the holder of a token uses. One whose token does not say whose containers it is
+    /// about, to whom the broker refuses everything, has an allowance of their own.
+    pub(crate) fn key_of(&self, token: &Verified, issuers: &[IssuerSettings]) -> Key {
+        let mut issuers = issuers.iter();
+        let settings = issuers.find(|settings| settings.issuer == token.issuer());
+        let owner = settings.and_then(|settings| settings.owner_of(token));
+        let owner = owner.or(token.subject()).or(token.client_id());
+        self.key(token.issuer(), owner.unwrap_or_default())
+    }
+
+    fn key(&self, issuer: &str, owner: &str) -> Key {
+        Key(self.hasher.hash_one((issuer, owner)))
     }
 
     /// Counts a request.
@@ -92,9 +109,9 @@ impl Limiter {
         now: Instant,
     ) -> Result<Permit, Limited> {
         let mut shard = self.shard(key);
-        if shard.len() >= PRINCIPALS / SHARDS && !shard.contains_key(&key) {
+        if shard.len() >= TENANTS / SHARDS && !shard.contains_key(&key) {
             shard.retain(|_, account| account.is_busy(settings, now));
-            if shard.len() >= PRINCIPALS / SHARDS {
+            if shard.len() >= TENANTS / SHARDS {
                 return Err(Limited::Callers);
             }
         }
@@ -248,11 +265,40 @@ impl Seldom {
     /// Whether it may be said now.
     pub(crate) fn may(&self) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|at| at.elapsed() >= Duration::from_secs(10));
+        let due = last.is_none_or(|at| at.elapsed() >= SELDOM);
         if due {
             *last = Some(Instant::now());
         }
         due
+    }
+}
+
+/// The same for each address.
+#[derive(Debug, Default)]
+pub(crate) struct SeldomPerPeer(Mutex<HashMap<IpAddr, Instant>>);
+
+impl SeldomPerPeer {
+    /// Whether it may be said of this address now. Nothing is said of more addresses than are told
+    /// apart.
+    pub(crate) fn may(&self, peer: IpAddr) -> bool {
+        self.may_at(peer, Instant::now())
+    }
+
+    fn may_at(&self, peer: IpAddr, now: Instant) -> bool {
+        let peer = network(peer);
+        let recent = |at: Instant| now.saturating_duration_since(at) < SELDOM;
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(&peer).is_some_and(|at| recent(*at)) {
+            return false;
+        }
+        if said.len() >= PEERS {
+            said.retain(|_, at| recent(*at));
+            if said.len() >= PEERS {
+                return false;
+            }
+        }
+        said.insert(peer, now);
+        true
     }
 }
 
@@ -322,7 +368,7 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_forgets_who_asks_for_nothing() {
         let (limiter, settings, now) = (Limiter::new(), settings(), Instant::now());
-        for number in 0..PRINCIPALS * 2 {
+        for number in 0..TENANTS * 2 {
             let key = limiter.key("i", &number.to_string());
             // Each has used up a part of its burst, which is whole again a second later.
             drop(limiter.admit(key, &settings, now + Duration::from_secs(number as u64)));
@@ -332,7 +378,22 @@ mod tests {
             .iter()
             .map(|it| it.lock().unwrap().len())
             .sum();
-        assert!(held <= PRINCIPALS);
+        assert!(held <= TENANTS);
+    }
+
+    #[test]
+    fn of_each_address_something_is_said_once_in_a_while_and_the_table_is_bounded() {
+        let (seldom, now) = (SeldomPerPeer::default(), Instant::now());
+        let peer = |number: u32| IpAddr::V4(number.into());
+        assert!(seldom.may_at(peer(1), now));
+        assert!(!seldom.may_at(peer(1), now + SELDOM / 2));
+        assert!(seldom.may_at(peer(2), now));
+        assert!(seldom.may_at(peer(1), now + SELDOM));
+        for number in 0..PEERS as u32 * 2 {
+            let _ = seldom.may_at(peer(number), now + SELDOM);
+        }
+        assert_eq!(seldom.0.lock().unwrap().len(), PEERS);
+        assert!(seldom.may_at(peer(u32::MAX), now + 2 * SELDOM));
     }
 
     #[test]

@@ -10,11 +10,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::broker::{BrokerError, Download};
+use crate::connection::tap::Head;
 use crate::limits::Permit;
 use crate::refusal::Refused;
 use crate::upload;
-
-use super::tap::Head;
 
 /// A body as both dialects read one. A length that is too long is refused before a byte is read.
 pub(super) async fn whole(body: &mut Incoming, time: Duration) -> Result<Bytes, Refused> {

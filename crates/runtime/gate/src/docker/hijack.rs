@@ -11,9 +11,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::broker::{BrokerError, Download, Writer};
-
-use super::server::Stream;
-use super::tap::Tap;
+use crate::connection::Stream;
+use crate::connection::tap::Tap;
 
 /// Bytes that are read at once from the client.
 const READ: usize = 16 << 10;
@@ -30,15 +29,29 @@ pub(super) async fn run(upgrade: OnUpgrade, mut download: Download, mut writer: 
     };
     // Whatever ends this function before the output has ended.
     stream.reset_on_close(true);
+    // Nobody reads from a client that has closed its half, nor from one whose input is waited on, so
+    // that its end would not show.
+    let gone = match stream.gone() {
+        Ok(gone) => gone,
+        Err(error) => {
+            tracing::warn!(%error, "streams were broken off");
+            return;
+        }
+    };
     let (mut from, mut to) = tokio::io::split(stream);
     let ended = {
         let input = pass_in(&mut from, early, &mut writer);
         let output = pass_out(&mut download, &mut to);
         tokio::pin!(input, output);
+        tokio::pin!(gone);
         tokio::select! {
             ended = &mut output => ended,
+            () = &mut gone => Err(Broken::Client),
             input = &mut input => match input {
-                Ok(()) | Err(Broken::Broker(_)) => output.await,
+                Ok(()) | Err(Broken::Broker(_)) => tokio::select! {
+                    ended = output => ended,
+                    () = gone => Err(Broken::Client),
+                },
                 Err(broken) => Err(broken),
             },
         }

@@ -8,7 +8,6 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use cofferdam_action::action::Action;
 use cofferdam_action::docker;
-use cofferdam_action::refusal::quote;
 use cofferdam_action::request::{BodyKind, Head};
 use cofferdam_action::wire::{Ask, Call, RawToken};
 use cofferdam_token::Verified;
@@ -20,14 +19,14 @@ use hyper::{Request, Response, Version};
 
 use crate::broker::{Reply, ReplyBody, Success, is_stream};
 use crate::caller::{Presented, thumbprint};
+use crate::connection::tap::{self, Follows};
 use crate::gate::{Gate, Live};
 use crate::limits::{Permit, Slot};
+use crate::log;
 use crate::refusal::{HttpError, Refused};
 use crate::upload::{Archive, discard};
 
 use super::body::{Answer, whole};
-use super::server::Certificate;
-use super::tap::{self, Follows};
 use super::{answer, hijack};
 
 /// Headers that a request may have; hyper refuses more with 431.
@@ -38,7 +37,8 @@ const MAX_HEADERS: usize = 100;
 pub(super) struct Connection {
     pub(super) gate: Arc<Gate>,
     pub(super) peer: SocketAddr,
-    pub(super) certificate: Option<Certificate>,
+    /// The client's certificate in DER.
+    pub(super) certificate: Option<Vec<u8>>,
     pub(super) head: tap::Head,
     /// Held for as long as the connection is open, its streams included.
     pub(super) _slot: Slot,
@@ -89,17 +89,16 @@ struct Told {
 }
 
 impl Told {
-    /// One line, with nothing of the token and nothing personal.
     fn log(&self, connection: &Connection, raw: &[u8], refused: &Refused) {
-        tracing::info!(
-            peer = %connection.peer.ip(),
-            route = route(raw),
-            issuer = self.caller.as_ref().map(Verified::issuer),
-            request = self.request,
-            status = refused.status(),
-            reason = refused.id(),
-            "refused"
-        );
+        let refusal = log::Refusal {
+            peer: connection.peer.ip(),
+            route: &route(raw),
+            issuer: self.caller.as_ref().map(Verified::issuer),
+            request: self.request.as_deref(),
+            status: refused.status(),
+            reason: refused.id(),
+        };
+        log::refused(&connection.gate.strangers, &refusal);
     }
 }
 
@@ -123,7 +122,7 @@ async fn judge(
         headers: &headers,
         query,
         peer: connection.peer.ip(),
-        certificate: connection.certificate.as_ref().map(Certificate::der),
+        certificate: connection.certificate.as_deref(),
     };
     let authenticated = live
         .authenticator
@@ -132,17 +131,13 @@ async fn judge(
     told.caller = Some(caller.clone());
     let ask = |ask| Call {
         token: RawToken::new(token),
-        certificate: connection
-            .certificate
-            .as_ref()
-            .map(|it| thumbprint(it.der())),
+        certificate: connection.certificate.as_deref().map(thumbprint),
         ask,
     };
 
     // May it ask now?
     let limits = &live.config.limits;
-    let subject = caller.subject().or(caller.client_id()).unwrap_or_default();
-    let key = gate.limiter.key(caller.issuer(), subject);
+    let key = gate.limiter.key_of(&caller, &live.config.issuers);
     let permit = gate.limiter.admit(key, limits, Instant::now())?;
 
     // Which action is it?
@@ -274,18 +269,12 @@ fn read_head<'r>(request: &Request<()>, raw: &'r Bytes) -> Result<Read<'r>, Http
     }
 }
 
-/// Method and path for the logs, cut to 256 bytes and freed of what could steer a terminal.
+/// Method and path for the logs.
 fn route(raw: &[u8]) -> String {
-    const MOST: usize = 256;
     let mut words = raw.splitn(3, |byte| *byte == b' ');
     let (method, target) = (words.next(), words.next());
     let path = target.and_then(|target| target.split(|byte| *byte == b'?').next());
     let text =
         |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-    let quoted = quote(&format!("{} {}", text(method), text(path)));
-    let mut route = quoted.trim_matches('`').to_owned();
-    while route.len() > MOST {
-        route.pop();
-    }
-    route
+    log::route(&text(method), &text(path))
 }

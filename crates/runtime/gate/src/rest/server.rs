@@ -1,180 +1,207 @@
-//! The listener of the REST dialect: an actix-web server, which a reload replaces by a new one on
-//! the same address.
+//! The connections of the REST dialect: the gate accepts them as it does for the other one, and the
+//! HTTP/1.1 server of actix-web serves them, on threads of its own.
 
-use std::future::ready;
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use actix_web::http::Method;
-use actix_web::web::Data;
-use actix_web::{HttpResponse, HttpServer};
-use cofferdam_action::action::ActionKind;
-use cofferdam_guard::{
-    ClientCertificate, Guard, GuardedApp, Requirement, any_of, get, issuer, method, resource, scope,
-};
-use cofferdam_token::settings::IssuerSettings;
+use actix_http::body::BoxBody;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Request, Response};
+use actix_service::boxed::{self, RcService};
+use actix_service::{Service, ServiceFactory as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, Extensions, ServiceResponse};
+use cofferdam_guard::ClientCertificate;
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
 
 use crate::broker::Broker;
-use crate::caller::verifier;
-use crate::gate::{Gate, Live};
+use crate::connection::tap::Tap;
+use crate::connection::{self, Stream};
+use crate::gate::Gate;
+use crate::limits::Slot;
+use crate::listener::{Accepted, Listener};
 
-use super::openapi;
-use super::routes::{OPERATIONS, pattern};
-use super::service::{Worker, serve};
+use super::app::application;
+use super::body::Served;
 
 /// Threads that serve. Each holds its own connections to the broker.
 const WORKERS: usize = 2;
 
-/// How long a server that was replaced goes on before it stops.
-const HANDOVER: Duration = Duration::from_secs(1);
+/// How long is read on what a client still sends after its answer, before the connection is closed.
+const LINGER: Duration = Duration::from_secs(2);
 
-/// The listener.
-pub(crate) struct Listener(TcpListener);
+/// The threads that serve connections: a service of actix-web stays on the thread where it was made.
+#[derive(Debug)]
+pub(crate) struct Workers(Vec<Worker>);
 
-impl Listener {
-    /// Takes a bound listener.
-    pub(crate) fn new(listener: TcpListener) -> Self {
-        Self(listener)
+/// One of them.
+#[derive(Debug)]
+struct Worker {
+    /// There are never more in it than connections may be open.
+    connections: mpsc::UnboundedSender<Connection>,
+    ended: oneshot::Receiver<Infallible>,
+}
+
+/// A connection on its way to the thread that serves it.
+type Connection = (TcpStream, SocketAddr, Slot);
+
+/// The application of the configuration of this moment.
+type Current = Rc<RefCell<RcService<Request, ServiceResponse<Served>, actix_web::Error>>>;
+
+impl Workers {
+    /// Starts the threads.
+    pub(crate) fn start(gate: &Arc<Gate>) -> io::Result<Workers> {
+        let workers = (0..WORKERS).map(|number| Worker::start(Arc::clone(gate), number));
+        workers.collect::<io::Result<_>>().map(Workers)
     }
 
-    /// Serves until the gate stops.
-    pub(crate) async fn run(self, gate: Arc<Gate>) {
-        let document: Arc<str> = openapi::document().to_string().into();
-        loop {
-            // Whatever is replaced while the server starts is noticed after it.
-            let reloaded = gate.reloaded();
-            let live = gate.live();
-            let server = match self.server(&gate, &live, &document) {
-                Ok(server) => server,
-                Err(error) => {
-                    tracing::error!(%error, "the REST API is not served");
-                    return;
+    /// Serves until the gate stops, and then until the last connection has ended.
+    pub(crate) async fn run(self, listener: Listener, gate: Arc<Gate>) {
+        let mut turn = self.0.iter().cycle();
+        let serve = |accepted: Accepted| {
+            // The connection belongs to the runtime of its thread.
+            if let (Some(worker), Ok(stream)) = (turn.next(), accepted.stream.into_std()) {
+                let connection = (stream, accepted.peer, accepted.slot);
+                // A thread that is gone has gone with the gate.
+                let _ = worker.connections.send(connection);
+            }
+        };
+        listener.run(&gate, serve).await;
+        for Worker { connections, ended } in self.0 {
+            drop(connections);
+            let Err(_) = ended.await;
+        }
+    }
+}
+
+impl Worker {
+    fn start(gate: Arc<Gate>, number: usize) -> io::Result<Worker> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (connections, accepted) = mpsc::unbounded_channel();
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("rest-{number}"))
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, work(gate, accepted));
+                drop(end);
+            })?;
+        Ok(Worker { connections, ended })
+    }
+}
+
+/// Serves what is accepted. A reload replaces the application, also for connections that are open.
+async fn work(gate: Arc<Gate>, mut accepted: mpsc::UnboundedReceiver<Connection>) {
+    let broker = Broker::new(gate.broker.path());
+    // Whatever is replaced while the application is made is noticed after it.
+    let mut reloaded = Box::pin(gate.reloaded());
+    let Some(app) = start(&gate, &broker).await else {
+        return;
+    };
+    let current: Current = Rc::new(RefCell::new(app));
+    let Some(server) = server(&gate, &current).await else {
+        return;
+    };
+    let server = Rc::new(server);
+    let connections = TaskTracker::new();
+    loop {
+        tokio::select! {
+            next = accepted.recv() => match next {
+                Some(next) => {
+                    connections.spawn_local(serve(Arc::clone(&gate), Rc::clone(&server), next));
                 }
-            };
-            let handle = server.handle();
-            let serving = tokio::spawn(server);
-            tokio::select! {
-                () = reloaded => {
-                    // Told to pause it soon accepts nothing more, but does not say when; what it has
-                    // accepted until then is to reach its workers before they are told to stop.
-                    handle.pause().await;
-                    gate.spawn(async move {
-                        tokio::time::sleep(HANDOVER).await;
-                        handle.stop(true).await;
-                        drop(serving);
-                    });
-                }
-                () = gate.stopping() => {
-                    handle.stop(true).await;
-                    return;
+                None => break,
+            },
+            () = &mut reloaded => {
+                reloaded.set(gate.reloaded());
+                if let Some(app) = start(&gate, &broker).await {
+                    current.replace(app);
                 }
             }
         }
     }
-
-    fn server(
-        &self,
-        gate: &Arc<Gate>,
-        live: &Arc<Live>,
-        document: &Arc<str>,
-    ) -> io::Result<actix_web::dev::Server> {
-        let limits = &live.config.limits;
-        let stop = limits.stop;
-        let (connections, head, idle) = (limits.connections, limits.head, limits.idle);
-        let guard = guard(live)?;
-        let (gate, served, document) = (Arc::clone(gate), Arc::clone(live), Arc::clone(document));
-        let server = HttpServer::new(move || {
-            let worker = Data::new(Worker {
-                gate: Arc::clone(&gate),
-                live: Arc::clone(&served),
-                broker: Broker::new(gate.broker.path()),
-            });
-            app(&guard, &served.config.issuers, &document)
-                .build()
-                .app_data(worker)
-        })
-        .workers(WORKERS)
-        .max_connections(connections / WORKERS + 1)
-        .client_request_timeout(head)
-        .keep_alive(idle)
-        .shutdown_timeout(stop.as_secs())
-        .disable_signals()
-        .on_connect(ClientCertificate::remember);
-        let listener = self.0.try_clone()?;
-        let server = match &live.tls {
-            None => server.listen(listener)?,
-            Some(tls) => server.listen_rustls_0_23(listener, tls.as_ref().clone())?,
-        };
-        Ok(server.run())
+    connections.close();
+    tokio::select! {
+        () = connections.wait() => {}
+        () = gate.killed() => {}
     }
 }
 
-fn guard(live: &Live) -> io::Result<Guard> {
-    let verifier = verifier(&live.config, &live.keys).map_err(io::Error::other)?;
-    let mut guard = Guard::new(verifier).realm("containers");
-    if let Some(url) = &live.resource_metadata {
-        guard = guard.resource_metadata(url);
+/// Starts the application of the configuration of this moment.
+async fn start(
+    gate: &Arc<Gate>,
+    broker: &Arc<Broker>,
+) -> Option<RcService<Request, ServiceResponse<Served>, actix_web::Error>> {
+    let app = application(gate, broker);
+    let app = map_config(app, |()| AppConfig::default());
+    match app.new_service(()).await {
+        Ok(app) => Some(boxed::rc_service(app)),
+        Err(()) => {
+            tracing::error!("the REST API cannot be started with this configuration");
+            None
+        }
     }
-    for fetcher in live.keys.fetchers() {
-        guard = guard.refresh(Arc::clone(fetcher) as _);
-    }
-    Ok(guard)
 }
 
-/// Declares every operation of the table with the scope of its action.
-fn app(guard: &Guard, issuers: &[IssuerSettings], document: &Arc<str>) -> GuardedApp {
-    let document = Arc::clone(document);
-    let openapi = move || {
-        let response = HttpResponse::Ok()
-            .content_type("application/json")
-            .body(document.to_string());
-        ready(response)
+/// The HTTP server, which asks for each request which application is the current one.
+async fn server(
+    gate: &Gate,
+    current: &Current,
+) -> Option<impl Service<(Tap<Stream>, Option<SocketAddr>), Error = DispatchError> + use<>> {
+    let current = Rc::clone(current);
+    let app = fn_service(move |request: Request| {
+        let app = Rc::clone(&current.borrow());
+        let answer = app.call(request);
+        async move {
+            let answer = answer.await.map_err(Response::<BoxBody>::from)?;
+            Ok::<_, Response<BoxBody>>(answer)
+        }
+    });
+    let stop = gate.stop_token();
+    let server = HttpService::build()
+        // The tap has the times.
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(LINGER)
+        // Who closes their half has gone: the answer may be hours away.
+        .h1_allow_half_closed(false)
+        // Not in the documentation of the crate, but what actix-web's own server stops with.
+        .graceful_shutdown_signal(move || stop.clone().cancelled_owned())
+        .on_connect_ext(remember)
+        .h1(app);
+    server.new_service(()).await.ok()
+}
+
+/// What requests get to know of their connection.
+fn remember(tap: &Tap<Stream>, data: &mut Extensions) {
+    data.insert(tap.head().clone());
+    if let Some(certificate) = tap.io().certificate() {
+        data.insert(ClientCertificate::new(certificate));
+    }
+}
+
+/// Serves one connection.
+async fn serve<S>(gate: Arc<Gate>, server: Rc<S>, (stream, peer, slot): Connection)
+where
+    S: Service<(Tap<Stream>, Option<SocketAddr>), Error = DispatchError>,
+{
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+        return;
     };
-    let mut app = guard
-        .app()
-        .service(resource("/openapi.json").route(get().to(openapi).public()))
-        .service(resource("/ready").route(get().to(readiness).public()));
-    let mut paths: Vec<&str> = OPERATIONS.iter().map(|operation| operation.path).collect();
-    paths.dedup();
-    for path in paths {
-        let of_path = OPERATIONS.iter().filter(|operation| operation.path == path);
-        let declared = of_path.fold(resource(&pattern(path)), |resource, operation| {
-            let kind = operation.kind;
-            let handler =
-                move |worker, request, body, caller| serve(kind, worker, request, body, caller);
-            // The table has methods of HTTP alone, which a test holds.
-            let verb = Method::from_bytes(operation.method.as_bytes()).unwrap_or_default();
-            let needed = needed(kind, issuers);
-            resource.route(method(verb).to(handler).require(needed))
-        });
-        app = app.service(declared);
+    let Some((tap, _)) = connection::open(stream, peer, &gate.live()).await else {
+        return;
+    };
+    if let Err(error) = server.call((tap, Some(peer))).await {
+        tracing::debug!(peer = %peer.ip(), %error, "a connection broke off");
     }
-    app
-}
-
-/// The scope of an action, in the token or given by the operator to every token of its issuer.
-fn needed(kind: ActionKind, issuers: &[IssuerSettings]) -> Requirement {
-    let mut given = issuers
-        .iter()
-        .filter(|it| it.scopes.iter().any(|scope| scope == kind.scope()))
-        .map(|it| issuer(&it.issuer))
-        .peekable();
-    match given.peek() {
-        None => scope(kind.scope()),
-        Some(_) => any_of(given.chain([scope(kind.scope())])),
-    }
-}
-
-/// Whether a container action could be done now: 200 or 503, and nothing more for strangers.
-async fn readiness(worker: Data<Worker>) -> HttpResponse {
-    match worker.broker.check().await {
-        Ok(()) => HttpResponse::Ok()
-            .content_type("text/plain")
-            .body("ready\n"),
-        Err(_) => HttpResponse::ServiceUnavailable()
-            .content_type("text/plain")
-            .body("the broker cannot be reached\n"),
-    }
+    drop(slot);
 }

@@ -7,7 +7,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use cofferdam_action::action::ActionKind;
 use cofferdam_action::refusal::{Refusal, Rule};
-use cofferdam_action::request::{BodyKind, Head};
+use cofferdam_action::request::{self, BodyKind};
 use cofferdam_action::rest;
 use cofferdam_action::wire::{Ask, Call, RawToken};
 use cofferdam_guard::token::Credentials;
@@ -15,59 +15,70 @@ use cofferdam_guard::{ClientCertificate, Principal};
 
 use crate::broker::{Broker, Reply, is_stream};
 use crate::caller::thumbprint;
+use crate::connection::tap::Head;
 use crate::gate::{Gate, Live};
 use crate::limits::Permit;
+use crate::log;
 use crate::refusal::{HttpError, Refused};
 use crate::upload::{Archive, discard, whole};
 
 use super::answer;
 
-/// What one worker serves with. Its connections to the broker are its own, since they belong to its
+/// What one thread serves with. Its connections to the broker are its own, since they belong to its
 /// runtime.
-pub(super) struct Worker {
+pub(super) struct Shared {
     pub(super) gate: Arc<Gate>,
     pub(super) live: Arc<Live>,
     pub(super) broker: Arc<Broker>,
 }
 
-/// Answers a request whose caller has the scope of `kind`.
+/// What is told about a request that is refused, with its answer.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The caller's issuer.
+    pub(super) issuer: String,
+    /// The id that the broker gave it.
+    pub(super) request: Option<String>,
+    /// The stable name of the reason.
+    pub(super) reason: String,
+}
+
+/// Answers a request whose caller is known. Where `kind` is none, it is no action here.
 pub(super) async fn serve(
-    kind: ActionKind,
-    worker: Data<Worker>,
+    kind: Option<ActionKind>,
+    shared: Data<Shared>,
     request: HttpRequest,
     mut body: Payload,
     caller: Principal,
 ) -> HttpResponse {
     let mut told = None;
-    let judged = judge(kind, &worker, &request, &mut body, &caller, &mut told).await;
+    let judged = judge(kind, &shared, &request, &mut body, &caller, &mut told).await;
     // At its end already, where all of it was wanted.
     actix_web::rt::spawn(discard(body));
     match judged {
         Ok(response) => response,
         Err(refused) => {
-            tracing::info!(
-                route = request.match_pattern(),
-                issuer = caller.issuer(),
-                request = told,
-                status = refused.status(),
-                reason = refused.id(),
-                "refused"
-            );
-            let metadata = worker.live.resource_metadata.as_deref();
-            answer::refused(&refused, told.as_deref(), metadata)
+            let metadata = shared.live.resource_metadata.as_deref();
+            let mut response = answer::refused(&refused, told.as_deref(), metadata);
+            response.extensions_mut().insert(Told {
+                issuer: caller.issuer().to_owned(),
+                request: told,
+                reason: refused.id().to_owned(),
+            });
+            response
         }
     }
 }
 
 async fn judge(
-    kind: ActionKind,
-    worker: &Worker,
+    kind: Option<ActionKind>,
+    shared: &Shared,
     request: &HttpRequest,
     body: &mut Payload,
     caller: &Principal,
     told: &mut Option<String>,
 ) -> Result<HttpResponse, Refused> {
-    let Worker { gate, live, broker } = worker;
+    let Shared { gate, live, broker } = shared;
     let token = token(request)?;
     let ask = |ask| Call {
         token: RawToken::new(token),
@@ -79,8 +90,7 @@ async fn judge(
 
     // May it ask now?
     let limits = &live.config.limits;
-    let subject = caller.subject().or(caller.client_id()).unwrap_or_default();
-    let key = gate.limiter.key(caller.issuer(), subject);
+    let key = gate.limiter.key_of(caller, &live.config.issuers);
     let permit = gate.limiter.admit(key, limits, Instant::now())?;
 
     // Which action is it?
@@ -91,7 +101,7 @@ async fn judge(
         .collect();
     // The absolute form has an authority, and is refused with it.
     let target = request.uri().to_string();
-    let head = Head {
+    let head = request::Head {
         method: request.method().as_str(),
         target: &target,
         headers: &headers,
@@ -105,8 +115,8 @@ async fn judge(
             }
             _ => (routed.action(&whole(body, limits.body).await?)?, None),
         };
-        // The guard has asked for the scope of the route that it saw, which is not to be another.
-        match action.kind() == kind {
+        // The guard was asked about the route that the router saw, which is not to be another.
+        match Some(action.kind()) == kind {
             true => Ok((action, archive)),
             false => Err(Refused::Rule(Refusal::new(
                 Rule::Target,
@@ -118,11 +128,7 @@ async fn judge(
         Ok(read) => read,
         Err(Refused::Rule(refusal)) => {
             let report = ask(Ask::Refused {
-                route: format!(
-                    "{} {}",
-                    head.method,
-                    request.match_pattern().unwrap_or_default()
-                ),
+                route: log::route(head.method, request.path()),
                 refusal: refusal.clone(),
             });
             match broker.report(&report).await {
@@ -136,7 +142,12 @@ async fn judge(
 
     // Ask the broker.
     let permit: Permit = match is_stream(&action) {
-        true => permit.into_stream(limits)?,
+        true => {
+            if let Some(head) = request.conn_data::<Head>() {
+                head.be_patient();
+            }
+            permit.into_stream(limits)?
+        }
         false => permit,
     };
     let call = ask(Ask::Act(Box::new(action)));

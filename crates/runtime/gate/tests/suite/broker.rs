@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use cofferdam_action::action::Action;
 use cofferdam_action::refusal::Rule;
 use cofferdam_action::wire::{self, Answer, Ask, Body, Call, Done, Frame, Outcome, Refused};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
 
 pub(crate) const REQUEST: &str = "0123456789abcdef0123456789abcdef";
@@ -142,6 +142,20 @@ impl Link {
                 Frame::End => return Some(all),
                 _ => return None,
             }
+        }
+    }
+
+    /// Waits, without reading, until the gate has closed its side.
+    pub(crate) async fn closed(&self) {
+        // What was not read stays where it is, and the readiness with it, so the end is asked for.
+        while !self
+            .stream
+            .ready(Interest::READABLE)
+            .await
+            .unwrap()
+            .is_read_closed()
+        {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -1,11 +1,17 @@
 //! Streams in both directions, as attach and exec have them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use cofferdam_action::action::Action;
 use cofferdam_action::wire::{Ask, Body, Frame};
-use tokio::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::broker::{Broker, Link};
-use crate::client::{Client, connect, connect_tls, request};
+use crate::client::{Client, PATIENCE, connect, connect_tls, request};
 use crate::gate::{Place, tls};
 
 const RAW: &str = "application/vnd.docker.raw-stream";
@@ -190,6 +196,95 @@ async fn a_client_that_vanishes_ends_the_call() {
     assert_eq!(client.head().await.status, 101);
     drop(client);
     is_gone.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_after_its_input_ends_the_call_of_a_silent_container() {
+    for tls in [String::new(), tls("")] {
+        let place = Place::new();
+        let (half, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let told = (Arc::clone(&half), Arc::clone(&gone));
+        let _broker = Broker::start(place.path(), move |_, mut link| {
+            let (half, gone) = told.clone();
+            async move {
+                link.done(101, Some(RAW), Body::Streams).await;
+                assert_eq!(link.read().await, Some(Frame::End));
+                half.notify_one();
+                assert_eq!(link.read().await, None);
+                gone.notify_one();
+                None
+            }
+        });
+        let gate = place.gate("", &tls).await;
+        let head = attach(&gate.token("alice"));
+        match tls.is_empty() {
+            true => {
+                let mut client = connect(gate.address).await;
+                half_then_vanish(&mut client, head, &half).await;
+                reset(client.stream);
+            }
+            false => {
+                let mut client = connect_tls(gate.address, None).await.unwrap();
+                half_then_vanish(&mut client, head, &half).await;
+                reset(client.stream.into_inner().0);
+            }
+        }
+        let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
+        assert!(
+            noticed.is_ok(),
+            "nobody has noticed that the client is gone"
+        );
+    }
+}
+
+async fn half_then_vanish<S>(client: &mut Client<S>, head: Vec<u8>, half: &Notify)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    client.send(head).await;
+    assert_eq!(client.head().await.status, 101);
+    client.finish().await;
+    half.notified().await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_while_its_input_waits_ends_the_call() {
+    let place = Place::new();
+    let gone = Arc::new(Notify::new());
+    let told = Arc::clone(&gone);
+    let _broker = Broker::start(place.path(), move |_, mut link| {
+        let told = Arc::clone(&told);
+        async move {
+            link.done(101, Some(RAW), Body::Streams).await;
+            // It takes no input until there is nobody more to take it from.
+            link.closed().await;
+            told.notify_one();
+            None
+        }
+    });
+    let gate = place.gate("", "").await;
+    let mut client = connect(gate.address).await;
+    client.send(attach(&gate.token("alice"))).await;
+    assert_eq!(client.head().await.status, 101);
+    // More than all buffers in between take.
+    let part = vec![0; 1 << 20];
+    while tokio::time::timeout(Duration::from_millis(300), client.stream.write_all(&part))
+        .await
+        .is_ok()
+    {}
+    reset(client.stream);
+    let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
+    assert!(
+        noticed.is_ok(),
+        "nobody has noticed that the client is gone"
+    );
+}
+
+/// Ends a connection as the system does for a process that is gone, when something still comes.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
 }
 
 #[tokio::test]

@@ -33,6 +33,15 @@ async fn a_reload_takes_what_is_right_and_keeps_what_was_where_it_is_wrong() {
         ("", "[limits]\nburst = 0"),
         ("listen_rest = \"127.0.0.1:1\"", ""),
         ("", &*tls("")),
+        // What is right in it does not hold either, since only a restart takes the rest.
+        (
+            "user = \"another\"",
+            "[limits]\nrequests_per_second = 1\nburst = 1",
+        ),
+        (
+            "sandbox = \"best-effort\"",
+            "[limits]\nrequests_per_second = 1\nburst = 1",
+        ),
     ] {
         write_config(folder, more, tables);
         reload(&gate).await;

@@ -46,6 +46,35 @@ async fn a_caller_that_asks_too_often_waits_and_another_does_not() {
 }
 
 #[tokio::test]
+async fn the_tokens_of_one_owner_share_an_allowance_in_both_dialects() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 3";
+    let file = crate::gate::write_config(place.path(), "listen_rest = \"127.0.0.1:0\"", limits);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let gate = place
+        .gate_of(&format!("{text}owner_claim = \"repository\"\n"))
+        .await;
+    // A job's subject names its branch, and whoever may push makes as many as they like.
+    let job = |branch: &str, repository: &str| {
+        let token = gate.issuer.token(branch).audience(crate::gate::AUDIENCE);
+        let token = token.claim("repository", serde_json::json!(repository));
+        token.mint(crate::gate::now()).unwrap()
+    };
+    let mut docker = connect(gate.address).await;
+    let mut rest = connect(gate.rest.unwrap()).await;
+    let mut statuses = Vec::new();
+    for branch in ["a", "b"] {
+        let token = job(branch, "o/r");
+        statuses.push(docker.ask("GET", "/_ping", &token).await.status);
+        statuses.push(rest.ask("GET", "/v1/ping", &token).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429]);
+    let other = job("a", "o/other");
+    assert_eq!(docker.ask("GET", "/_ping", &other).await.status, 200);
+}
+
+#[tokio::test]
 async fn requests_and_streams_under_way_are_counted_apart() {
     let place = Place::new();
     let go = Arc::new(Notify::new());

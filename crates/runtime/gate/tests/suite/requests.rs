@@ -145,7 +145,8 @@ async fn what_the_broker_refuses_is_told_word_for_word() {
         .await;
         Some(link)
     });
-    let gate = place.gate("public_url = \"https://c.example\"", "").await;
+    let urls = "listen_rest = \"127.0.0.1:0\"\npublic_url = \"https://c.example\"";
+    let gate = place.gate(urls, "").await;
     let token = gate.token("alice");
     let mut client = connect(gate.address).await;
     let refused = client.ask("GET", "/version", &token).await;

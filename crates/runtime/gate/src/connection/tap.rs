@@ -1,12 +1,14 @@
-//! What stands between the connection and hyper: it keeps the head of each request as it came.
+//! What stands between the connection and the HTTP server, which is hyper or actix-http: it keeps the
+//! head of each request as it came, and knows which of a client's times is running.
 //!
-//! The rules about a request's spelling are about the bytes on the wire, and hyper hands out less:
-//! its target has lost a fragment, its headers a doubled `Content-Length` or one beside
+//! The rules about a request's spelling are about the bytes on the wire, and a server hands out less:
+//! hyper's target has lost a fragment, its headers a doubled `Content-Length` or one beside
 //! `Transfer-Encoding`. So the bytes of a head are recorded on their way. To know where a head
 //! begins, no more than the bytes of one request are let through: after a head nothing passes until
 //! [`Head::take`] was told what follows it.
 //!
-//! It also holds the time limits that need to know whether a request is under way.
+//! The time limits are here because they need to know whether a request is under way. Those of
+//! actix-http do not bound a head after the first one of its connection.
 
 use std::io;
 use std::pin::Pin;
@@ -20,18 +22,18 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    /// For the rest of a head, after its first byte.
-    pub(super) head: Duration,
+pub(crate) struct Times {
+    /// For a head: the first one from the beginning of the connection, others from their first byte.
+    pub(crate) head: Duration,
     /// For the first byte of the next head.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// For reading an answer on, unless it is a stream.
-    pub(super) unread: Duration,
+    pub(crate) unread: Duration,
 }
 
-/// The connection as hyper sees it.
+/// The connection as the server sees it.
 #[derive(Debug)]
-pub(super) struct Tap<S> {
+pub(crate) struct Tap<S> {
     io: S,
     head: Head,
     /// What was read from the connection and may not pass yet.
@@ -43,7 +45,7 @@ pub(super) struct Tap<S> {
 
 /// The head of the request at hand, shared with the service.
 #[derive(Clone, Debug)]
-pub(super) struct Head(Arc<Mutex<State>>);
+pub(crate) struct Head(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -53,6 +55,9 @@ struct State {
     /// How much of it has been searched for its end.
     searched: usize,
     waiting: Option<Waker>,
+    /// Whether there was a request.
+    asked: bool,
+    /// Whether one is under way.
     busy: bool,
     patient: bool,
 }
@@ -72,7 +77,7 @@ enum Phase {
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Follows {
+pub(crate) enum Follows {
     /// So many bytes, and then another head.
     Body(u64),
     /// Whatever comes; no other request is read on this connection.
@@ -86,14 +91,15 @@ impl Head {
             bytes: BytesMut::new(),
             searched: 0,
             waiting: None,
+            asked: false,
             busy: false,
             patient: false,
         })))
     }
 
-    /// Takes the head that hyper has just parsed, and says what follows it. Nothing where no head
-    /// has ended: then hyper saw one that ends elsewhere.
-    pub(super) fn take(&self, follows: Follows) -> Option<Bytes> {
+    /// Takes the head that the server has just parsed, and says what follows it. Nothing where no
+    /// head has ended: then the server saw one that ends elsewhere.
+    pub(crate) fn take(&self, follows: Follows) -> Option<Bytes> {
         let mut state = self.state();
         if state.phase != Phase::Held {
             return None;
@@ -104,6 +110,7 @@ impl Head {
             Follows::Rest => Phase::Rest,
         };
         state.searched = 0;
+        state.asked = true;
         state.busy = true;
         state.patient = false;
         let head = std::mem::take(&mut state.bytes);
@@ -114,12 +121,12 @@ impl Head {
     }
 
     /// The answer is a stream: its receiver may leave it unread for as long as it likes.
-    pub(super) fn be_patient(&self) {
+    pub(crate) fn be_patient(&self) {
         self.state().patient = true;
     }
 
     /// The answer is over: the time for the next request runs.
-    pub(super) fn be_idle(&self) {
+    pub(crate) fn be_idle(&self) {
         let mut state = self.state();
         state.busy = false;
         state.patient = false;
@@ -154,7 +161,7 @@ impl State {
     }
 
     /// Where the head ends: after its first empty line. A line may end without `CR`, as it may for
-    /// hyper's parser.
+    /// the parser of both servers.
     fn end(&mut self) -> Option<usize> {
         let bytes = &self.bytes[..];
         loop {
@@ -177,7 +184,7 @@ impl State {
 }
 
 impl<S> Tap<S> {
-    pub(super) fn new(io: S, times: Times) -> (Self, Head) {
+    pub(crate) fn new(io: S, times: Times) -> (Self, Head) {
         let head = Head::new();
         let tap = Self {
             io,
@@ -190,8 +197,18 @@ impl<S> Tap<S> {
         (tap, head)
     }
 
+    /// The connection.
+    pub(crate) const fn io(&self) -> &S {
+        &self.io
+    }
+
+    /// The head of the request at hand.
+    pub(crate) const fn head(&self) -> &Head {
+        &self.head
+    }
+
     /// The connection, and what was read from it and has not passed.
-    pub(super) fn into_parts(self) -> (S, BytesMut) {
+    pub(crate) fn into_parts(self) -> (S, BytesMut) {
         (self.io, self.held)
     }
 }
@@ -217,11 +234,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
                 if state.phase != Phase::Head || state.busy {
                     return Poll::Pending;
                 }
-                let (wait, begun) = match state.bytes.is_empty() {
+                // A head has one time, however slowly it trickles. A stranger who has asked nothing
+                // yet is not waited for longer.
+                let (wait, begun) = match state.asked && state.bytes.is_empty() {
                     true => (tap.times.idle, false),
                     false => (tap.times.head, true),
                 };
-                // From its first byte on a head has one time, however slowly it trickles.
                 ready!(tap.reading.poll(context, wait, begun));
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -424,6 +442,7 @@ mod tests {
         let (mut tap, head) = Tap::new(server, TIMES);
         let mut byte = [0; 1];
         head.state().busy = true;
+        head.state().asked = true;
         let waited = tokio::time::timeout(Duration::from_secs(1000), tap.read(&mut byte)).await;
         assert!(waited.is_err());
         head.be_idle();
@@ -431,6 +450,15 @@ mod tests {
         assert!(tap.read(&mut byte).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 75);
         drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_nothing_yet_is_not_waited_for_as_long_as_who_has() {
+        let (_client, server) = tokio::io::duplex(64);
+        let (mut tap, _head) = Tap::new(server, TIMES);
+        let start = Instant::now();
+        assert!(tap.read(&mut [0; 1]).await.is_err());
+        assert_eq!(start.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,253 @@
+//! The connections of the REST dialect: how long a client may take, what goes on over a reload, and
+//! what ends when somebody goes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cofferdam_action::wire::Body;
+use cofferdam_gate::Control;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_rustls::client::TlsStream;
+
+use crate::broker::Broker;
+use crate::client::{Client, PATIENCE, connect, connect_tls, request};
+use crate::gate::{Gate, Place, tls};
+
+const REST: &str = "listen_rest = \"127.0.0.1:0\"";
+const FOLLOW: &str = "/v1/containers/web/logs?follow=1&stdout=1";
+
+async fn start(place: Place, tables: &str) -> (Gate, SocketAddr) {
+    let gate = place.gate(REST, tables).await;
+    let address = gate.rest.unwrap();
+    (gate, address)
+}
+
+/// Opens a stream, and reads the head of its answer.
+async fn follow(rest: SocketAddr, token: &str) -> Client<TcpStream> {
+    let mut client = connect(rest).await;
+    client.send(request("GET", FOLLOW, token, "", b"")).await;
+    assert_eq!(client.head().await.status, 200);
+    client
+}
+
+#[tokio::test]
+async fn no_head_takes_longer_than_it_may_neither_the_first_nor_another() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let (_gate, rest) = start(place, "[limits]\nhead = \"200ms\"").await;
+    let mut silent = connect(rest).await;
+    assert!(silent.rest().await.0.is_empty());
+    let mut first = connect(rest).await;
+    first.send("G").await;
+    first.rest().await;
+    let mut second = connect(rest).await;
+    second
+        .send("GET /ready HTTP/1.1\r\nHost: gate\r\n\r\n")
+        .await;
+    assert_eq!(second.answer(false).await.status, 200);
+    second.send("G").await;
+    let (answer, _) = second.rest().await;
+    assert!(answer.is_empty());
+    // A connection on which nothing is asked is kept for longer.
+    let mut idle = connect(rest).await;
+    for _ in 0..2 {
+        idle.send("GET /ready HTTP/1.1\r\nHost: gate\r\n\r\n").await;
+        assert_eq!(idle.answer(false).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_takes_no_longer_than_it_may() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let tables = format!("{}\n[limits]\nhead = \"200ms\"", tls(""));
+    let (_gate, rest) = start(place, &tables).await;
+    let start = Instant::now();
+    let mut silent = connect(rest).await;
+    assert!(silent.rest().await.0.is_empty());
+    // The time of actix-tls would be three seconds.
+    assert!(start.elapsed().as_secs() < 3);
+    let mut client: Client<TlsStream<TcpStream>> = connect_tls(rest, None).await.unwrap();
+    client
+        .send("GET /ready HTTP/1.1\r\nHost: gate\r\n\r\n")
+        .await;
+    assert_eq!(client.answer(false).await.status, 200);
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections_over_both_dialects() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let (gate, rest) = start(place, "[limits]\nconnections_per_peer = 2").await;
+    let token = gate.token("alice");
+    let mut docker = connect(gate.address).await;
+    assert_eq!(docker.ask("GET", "/_ping", &token).await.status, 200);
+    let mut first = connect(rest).await;
+    assert_eq!(first.ask("GET", "/v1/ping", &token).await.status, 200);
+    let mut second = connect(rest).await;
+    assert!(second.rest().await.0.is_empty());
+    drop(docker);
+    loop {
+        let mut again = connect(rest).await;
+        again
+            .send(request("GET", "/v1/ping", &token, "", b""))
+            .await;
+        if again.more().await.is_ok_and(|more| more) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_that_come_all_at_once_are_answered_in_turn() {
+    let place = Place::new();
+    let broker = Broker::plain(place.path());
+    let (gate, rest) = start(place, "").await;
+    let token = gate.token("alice");
+    let mut client = connect(rest).await;
+    let one = request("GET", "/v1/containers", &token, "", b"");
+    let body = br#"{"image":"allowed/app:1"}"#;
+    let json = "Content-Type: application/json\r\n";
+    let two = request("POST", "/v1/containers", &token, json, body);
+    client.send([one.clone(), two, one].concat()).await;
+    for _ in 0..3 {
+        assert_eq!(client.answer(false).await.status, 200);
+    }
+    // After a body whose length nobody has said the connection ends.
+    let chunked = "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n";
+    let target = "/v1/containers/web/archive?path=/tmp";
+    let head = request("PUT", target, &token, chunked, b"");
+    let body = [&b"400\r\n"[..], &[0; 1024], b"\r\n0\r\n\r\n"].concat();
+    client.send([head, body].concat()).await;
+    let answer = client.answer(false).await;
+    assert_eq!(
+        (answer.status, answer.header("connection")),
+        (200, Some("close"))
+    );
+    assert!(client.rest().await.0.is_empty());
+    assert_eq!(broker.actions().len(), 4);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_the_call() {
+    let place = Place::new();
+    let gone = Arc::new(Notify::new());
+    let told = Arc::clone(&gone);
+    let _broker = Broker::start(place.path(), move |_, mut link| {
+        let told = Arc::clone(&told);
+        async move {
+            link.rest().await;
+            link.done(200, None, Body::Stream).await;
+            assert_eq!(link.read().await, None);
+            told.notify_one();
+            None
+        }
+    });
+    let (gate, rest) = start(place, "[limits]\nstreams = 1").await;
+    let token = gate.token("alice");
+    drop(follow(rest, &token).await);
+    let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
+    assert!(
+        noticed.is_ok(),
+        "nobody has noticed that the client is gone"
+    );
+    // Its place among the streams is free again, a moment later.
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut client = connect(rest).await;
+        client.send(request("GET", FOLLOW, &token, "", b"")).await;
+        if client.head().await.status == 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the stream is still counted");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_is_for_open_connections_too_and_breaks_none() {
+    let place = Place::new();
+    let go = Arc::new(Notify::new());
+    let goes = Arc::clone(&go);
+    let _broker = Broker::start(place.path(), move |call, mut link| {
+        let goes = Arc::clone(&goes);
+        async move {
+            link.rest().await;
+            if !format!("{:?}", call.ask).contains("ContainerLogs") {
+                link.json(200, "{}").await;
+                return Some(link);
+            }
+            link.done(200, None, Body::Stream).await;
+            link.data(b"before").await;
+            goes.notified().await;
+            link.data(b"after").await;
+            link.end().await;
+            Some(link)
+        }
+    });
+    let (mut gate, rest) = start(place, "").await;
+    let old = gate.token("alice");
+    let mut stream = follow(rest, &old).await;
+    assert_eq!(stream.chunk().await.unwrap(), b"before");
+    let mut kept = connect(rest).await;
+    assert_eq!(kept.ask("GET", "/v1/containers", &old).await.status, 200);
+
+    let key = cofferdam_issuer::SigningKey::generate(cofferdam_token::Algorithm::Es256).unwrap();
+    gate.issuer.rotate(key);
+    gate.issuer.retire();
+    let keys = gate.folder.path().join("keys.json");
+    std::fs::write(keys, gate.issuer.jwks().to_string()).unwrap();
+    gate.tell(Control::Reload).await;
+    let new = gate.token("alice");
+    let deadline = Instant::now() + PATIENCE;
+    while kept.ask("GET", "/v1/containers", &new).await.status != 200 {
+        assert!(Instant::now() < deadline, "the new key is not taken");
+    }
+    let refused = kept.ask("GET", "/v1/containers", &old).await;
+    assert_eq!(refused.status, 401);
+    go.notify_one();
+    assert_eq!(stream.chunk().await.unwrap(), b"after");
+    assert_eq!(stream.chunk().await, None);
+    gate.tell(Control::Stop).await;
+    gate.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_answers_what_was_asked_and_breaks_off_what_does_not_end() {
+    let place = Place::new();
+    let (heard, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let told = (Arc::clone(&heard), Arc::clone(&go));
+    let _broker = Broker::start(place.path(), move |_, mut link| {
+        let (heard, go) = told.clone();
+        async move {
+            link.rest().await;
+            link.done(200, None, Body::Stream).await;
+            heard.notify_one();
+            go.notified().await;
+            link.end().await;
+            Some(link)
+        }
+    });
+    let (gate, rest) = start(place, "[limits]\nstop = \"500ms\"").await;
+    let token = gate.token("alice");
+    let mut short = connect(rest).await;
+    short
+        .send(request("GET", "/v1/info", &token, "", b""))
+        .await;
+    heard.notified().await;
+    let mut stream = follow(rest, &token).await;
+    heard.notified().await;
+    let mut idle = connect(rest).await;
+    idle.send("GET /ready HTTP/1.1\r\nHost: gate\r\n\r\n").await;
+    assert_eq!(idle.answer(false).await.status, 200);
+    gate.tell(Control::Stop).await;
+    // An idle connection ends at once: by then nothing more is accepted.
+    assert!(idle.rest().await.0.is_empty());
+    go.notify_one();
+    assert_eq!(short.answer(false).await.status, 200);
+    let (rest_of_it, _) = stream.rest().await;
+    assert!(!rest_of_it.ends_with(b"0\r\n\r\n"));
+    gate.ended().await.unwrap();
+    assert!(TcpStream::connect(rest).await.is_err());
+}
