@@ -41,11 +41,12 @@ macro_rules! rules {
 
 rules! {
     // How a request is written.
+    Http "request.http" 400 "A head that is not of HTTP/1.1, or that two readers would not read alike.";
     Target "request.target" 400 "A target that the engine might read as another route: absolute form, `%`, dot segments, double slashes, control characters.";
     Version "request.version" 400 "An API version that is not `/v1.41` or later in its one spelling.";
     Route "request.route" 404 "A method and path that no action has.";
     NotOffered "request.not-offered" 403 "A route of the engine that is no pre-approved action.";
-    Header "request.header" 400 "A header that repeats, or that would rewrite the method or the path on the way.";
+    Header "request.header" 400 "A header that repeats, is missing, or would rewrite the method or the path on the way.";
     Transfer "request.transfer" 400 "A transfer coding or an `Expect` where a JSON body is due.";
     FormBody "request.form-body" 415 "A form body: the engine lets its members override the query.";
     ContentType "request.content-type" 415 "A content type or content coding that the route does not take.";

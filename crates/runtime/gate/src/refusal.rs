@@ -1,8 +1,10 @@
 //! Why a request is not carried out: what both dialects answer, each in its own form.
 
-use cofferdam_action::refusal::Refusal;
+use std::fmt;
+
+use cofferdam_action::refusal::{Refusal, Rule};
 use cofferdam_action::wire::{self, By};
-use cofferdam_token::{Challenge, ErrorCode, Scheme};
+use cofferdam_token::{AuthorizationError, Challenge, ErrorCode, Scheme};
 
 use crate::broker::BrokerError;
 use crate::caller::Unauthenticated;
@@ -15,7 +17,7 @@ pub(crate) enum Refused {
     #[error("{0}")]
     Http(HttpError),
     /// It has no caller.
-    #[error("{0}")]
+    #[error("{}", caller(*.0))]
     Caller(#[from] Unauthenticated),
     /// It has to wait.
     #[error("{0}")]
@@ -35,16 +37,13 @@ pub(crate) enum Refused {
 }
 
 /// What is wrong below the level of routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HttpError {
     /// Another version than 1.1.
-    #[error("HTTP/1.1 is spoken here")]
     Version,
     /// No `Host` (RFC 9112 §3.2).
-    #[error("the header `host` is missing")]
     Host,
     /// Two readers of this head would not agree.
-    #[error("the head of the request cannot be read in one way")]
     Head,
 }
 
@@ -57,6 +56,41 @@ pub(crate) enum BodyError {
     /// It took too long.
     #[error("the body took too long")]
     TimedOut,
+}
+
+impl HttpError {
+    /// The refusal by rule.
+    fn refusal(self) -> Refusal {
+        match self {
+            HttpError::Version => {
+                Refusal::new(Rule::Http, "HTTP/1.1 is spoken here").at("protocol version")
+            }
+            HttpError::Host => Refusal::new(Rule::Header, "it is missing").at("header `host`"),
+            HttpError::Head => Refusal::new(Rule::Http, "it cannot be read in one way").at("head"),
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.refusal().fmt(f)
+    }
+}
+
+/// The refusal by rule of a request whose fault is in how it is written, and not in its token: with
+/// two tokens, two readers could each take another one.
+fn written_twice(reason: Unauthenticated) -> Option<Refusal> {
+    match reason {
+        Unauthenticated::Credentials(AuthorizationError::Ambiguous) => {
+            let refusal = Refusal::new(Rule::Header, "it is given twice");
+            Some(refusal.at("header `authorization`"))
+        }
+        _ => None,
+    }
+}
+
+fn caller(reason: Unauthenticated) -> String {
+    written_twice(reason).map_or_else(|| reason.to_string(), |refusal| refusal.to_string())
 }
 
 impl Refused {
@@ -77,8 +111,10 @@ impl Refused {
     /// A stable name for the log.
     pub(crate) fn id(&self) -> &str {
         match self {
-            Refused::Http(_) => "http",
-            Refused::Caller(reason) => reason.id(),
+            Refused::Http(error) => error.refusal().rule.id(),
+            Refused::Caller(reason) => {
+                written_twice(*reason).map_or(reason.id(), |refusal| refusal.rule.id())
+            }
             Refused::Limited(_) => "limit",
             Refused::Rule(refusal) => refusal.rule.id(),
             Refused::Body(_) => "body",
@@ -90,7 +126,8 @@ impl Refused {
     /// The ids of the rule or the policies that decided.
     pub(crate) fn rules(&self) -> Vec<&str> {
         match self {
-            Refused::Rule(refusal) => vec![refusal.rule.id()],
+            Refused::Http(_) | Refused::Rule(_) => vec![self.id()],
+            Refused::Caller(reason) if written_twice(*reason).is_some() => vec![self.id()],
             Refused::Broker(refused) => refused.rules.iter().map(String::as_str).collect(),
             _ => Vec::new(),
         }
@@ -160,5 +197,42 @@ mod tests {
         );
         assert_eq!(refused(By::Policy, None).challenge(None), None);
         assert_eq!(refused(By::Floor, None).id(), "a.b");
+    }
+
+    #[test]
+    fn what_is_wrong_with_how_a_request_is_written_is_refused_by_rule_and_field() {
+        let twice = Unauthenticated::Credentials(AuthorizationError::Ambiguous);
+        for (refused, status, message) in [
+            (
+                Refused::Caller(twice),
+                400,
+                "refused by rule request.header: header `authorization`: it is given twice",
+            ),
+            (
+                Refused::Http(HttpError::Version),
+                505,
+                "refused by rule request.http: protocol version: HTTP/1.1 is spoken here",
+            ),
+            (
+                Refused::Http(HttpError::Host),
+                400,
+                "refused by rule request.header: header `host`: it is missing",
+            ),
+            (
+                Refused::Http(HttpError::Head),
+                400,
+                "refused by rule request.http: head: it cannot be read in one way",
+            ),
+        ] {
+            assert_eq!(refused.to_string(), message);
+            assert_eq!(refused.status(), status, "{message}");
+            assert_eq!(refused.rules(), [refused.id()], "{message}");
+            assert!(message.contains(refused.id()), "{message}");
+        }
+        // It is still said to be about the token (RFC 6750 §3.1).
+        let challenge = Refused::Caller(twice).challenge(None).unwrap();
+        assert!(challenge.contains("invalid_request"), "{challenge}");
+        let missing = Unauthenticated::Credentials(AuthorizationError::Missing);
+        assert_eq!(Refused::Caller(missing).rules(), Vec::<&str>::new());
     }
 }
