@@ -55,10 +55,8 @@ pub fn authorization(data: &[u8]) {
                 .all(|byte| (0x21..0x7f).contains(&byte))
         );
     }
-    if let Ok(text) = std::str::from_utf8(data) {
-        let _ = carries_token(text);
-        let _ = cookie_carries_token(text);
-    }
+    let _ = carries_token(data);
+    let _ = cookie_carries_token(data);
 }
 
 /// The JSON reader. What it takes, it can walk, and no name is there twice.

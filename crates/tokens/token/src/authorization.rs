@@ -115,20 +115,25 @@ impl<'h> Credentials<'h> {
     }
 }
 
-/// Whether a query or form body has a parameter `access_token`, however it is spelt.
-pub fn carries_token(pairs: &str) -> bool {
-    pairs.split(['&', ';']).any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        is_parameter(name.as_bytes(), b"access_token")
+/// Whether a query or form body has a parameter `access_token`, however it is spelt. The bytes need
+/// not be UTF-8: who reads them later may take one field for itself.
+pub fn carries_token(pairs: impl AsRef<[u8]>) -> bool {
+    let mut pairs = pairs.as_ref().split(|byte| b"&;".contains(byte));
+    pairs.any(|pair| is_parameter(name_of(pair), b"access_token"))
+}
+
+/// Whether a `Cookie` field has a cookie `access_token`, whatever bytes the others have.
+pub fn cookie_carries_token(cookies: impl AsRef<[u8]>) -> bool {
+    let mut cookies = cookies.as_ref().split(|byte| *byte == b';');
+    cookies.any(|cookie| {
+        let name = name_of(cookie).trim_ascii();
+        name.eq_ignore_ascii_case(b"access_token")
     })
 }
 
-/// Whether a `Cookie` field has a cookie `access_token`.
-pub fn cookie_carries_token(cookies: &str) -> bool {
-    cookies.split(';').any(|cookie| {
-        let name = cookie.split('=').next().unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("access_token")
-    })
+/// What comes before the first `=`.
+fn name_of(pair: &[u8]) -> &[u8] {
+    pair.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 /// Compares without case a name in which any byte may be percent-encoded.
@@ -270,7 +275,9 @@ mod tests {
         ] {
             assert!(!carries_token(query), "{query}");
         }
+        assert!(carries_token(b"a=\xff&access_token=x") && carries_token(b"a&access_token=\xc3"));
         assert!(cookie_carries_token("a=b; access_token=x"));
+        assert!(cookie_carries_token(b"lang=\xe9; access_token=x"));
         assert!(!cookie_carries_token("a=access_token; my_access_token=x"));
     }
 }

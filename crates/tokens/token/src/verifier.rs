@@ -162,6 +162,15 @@ impl Verifier {
         })))
     }
 
+    /// The issuer by whose policy the token is judged: the configured one that it names, or that of
+    /// its trust domain, where a JWT-SVID names none. `None` where there is none. Nothing of the
+    /// token is believed: this says whom to ask for fresh keys ([`crate::refresh::Refresh`]).
+    pub fn issuer_of(&self, token: &str) -> Option<&str> {
+        let compact = Compact::split(token, self.max_length).ok()?;
+        let claims = Claims::read(compact.claims_document().ok()?).ok()?;
+        self.policy_for(&claims).ok().map(|policy| policy.issuer())
+    }
+
     fn policy_for(&self, claims: &Claims) -> Result<&Arc<IssuerPolicy>, Rejection> {
         match claims.issuer() {
             Some(issuer) => {

@@ -163,6 +163,10 @@ fn entra_tokens_of_both_versions_pass_for_their_tenant_alone() {
         json!({ "iss": format!("https://sts.windows.net/{OTHER}/") }),
         Rejection::IssuerUnknown,
     );
+    for no_client in [json!(5), json!(""), json!("a\nb"), json!(["x"])] {
+        let caller = json!({ "appid": no_client });
+        v1.refuses(caller, Rejection::ClaimMissing("appid"));
+    }
 }
 
 #[test]
@@ -215,6 +219,31 @@ fn okta_access_tokens_pass_and_its_id_tokens_do_not() {
         Rejection::ClaimMismatch("jti"),
     );
     shape.refuses(json!({ "cid": null }), Rejection::ClaimMissing("cid"));
+    for no_client in [json!(5), json!(""), json!("a\nb"), json!(["x"])] {
+        let caller = json!({ "cid": no_client });
+        shape.refuses(caller, Rejection::ClaimMissing("cid"));
+    }
+}
+
+#[test]
+fn a_claim_of_another_issuer_that_is_called_like_a_client_is_none() {
+    let shape = Shape {
+        header: jwt(),
+        claims: json!({
+            "iss": "https://idp.example", "aud": "api", "sub": "alice", "exp": NOW + 300,
+            "scope": "a", "cid": 4711, "appid": { "id": 5 },
+        }),
+        policy: IssuerPolicy::new("https://idp.example", keys())
+            .audience("api")
+            .profile(Profile::JWT),
+    };
+    assert_eq!(shape.verify().unwrap().client_id(), None);
+    let named = shape.with(json!({ "appid": "web" })).unwrap();
+    assert_eq!(named.client_id(), Some("web"));
+    shape.refuses(
+        json!({ "scope": null }),
+        Rejection::ClaimMissing("client_id"),
+    );
 }
 
 #[test]
@@ -496,6 +525,35 @@ fn the_spiffe_profile_without_its_preset_is_bound_to_the_trust_domain_of_the_iss
     }
     let no_domain = preset::spiffe_issuer("https://spire.example", "", keys()).audience("api");
     assert!(Verifier::new([no_domain]).is_err());
+}
+
+#[test]
+fn the_issuer_to_ask_for_keys_is_known_of_a_svid_without_one() {
+    let verifier = Verifier::new([
+        preset::spiffe("prod.example", keys()).audience("api"),
+        IssuerPolicy::new("https://idp.example", keys()).audience("api"),
+    ])
+    .unwrap();
+    let issuer_of = |claims: Value| {
+        let token = KEY.sign(&jwt().to_string(), &claims.to_string()).unwrap();
+        verifier.issuer_of(&token).map(str::to_owned)
+    };
+    let domain = Some("spiffe://prod.example".to_owned());
+    assert_eq!(
+        issuer_of(json!({ "sub": "spiffe://prod.example/web" })),
+        domain
+    );
+    let named = issuer_of(json!({ "iss": "https://idp.example", "sub": "alice" }));
+    assert_eq!(named.as_deref(), Some("https://idp.example"));
+    for nobodys in [
+        json!({ "sub": "spiffe://other.example/web" }),
+        json!({ "iss": "https://evil.example", "sub": "spiffe://prod.example/web" }),
+        json!({ "sub": "alice" }),
+        json!({ "iss": 5 }),
+    ] {
+        assert_eq!(issuer_of(nobodys), None);
+    }
+    assert_eq!(verifier.issuer_of("opaque"), None);
 }
 
 #[test]

@@ -156,14 +156,9 @@ impl Authenticator {
         Ok((verified.map_err(Unauthenticated::Token)?, token))
     }
 
-    /// Asks for fresh keys of the issuer that the token names. The name is not believed: it only
-    /// says whom to ask.
+    /// Asks for fresh keys of the issuer by whose policy the token is judged.
     async fn refresh(&self, token: &str) {
-        let Ok(parts) = cofferdam_token::inspect(token) else {
-            return;
-        };
-        let issuer = parts.claims().root().get("iss");
-        let Some(issuer) = issuer.and_then(|issuer| issuer.as_str()) else {
+        let Some(issuer) = self.verifier.issuer_of(token) else {
             return;
         };
         for fetcher in &self.fetchers {
@@ -184,8 +179,9 @@ fn token<'r>(presented: &Presented<'r>, longest: usize) -> Result<&'r str, Unaut
             .filter(named)
             .map(|(_, value)| *value)
     };
-    let cookie = |value| std::str::from_utf8(value).is_ok_and(authorization::cookie_carries_token);
-    if authorization::carries_token(presented.query) || values("cookie").any(cookie) {
+    let elsewhere = authorization::carries_token(presented.query)
+        || values("cookie").any(authorization::cookie_carries_token);
+    if elsewhere {
         return Err(AuthorizationError::WrongPlace.into());
     }
     let credentials = Credentials::parse(values("authorization"), longest)?;
@@ -224,6 +220,11 @@ mod tests {
         assert_eq!(read(&[bearer], "access%5Ftoken=x"), Err("wrong-place"));
         assert_eq!(
             read(&[bearer, ("Cookie", b"a=b; access_token=x")], ""),
+            Err("wrong-place")
+        );
+        // Latin-1, which is no UTF-8.
+        assert_eq!(
+            read(&[bearer, ("cookie", b"lang=\xe9; access_token=x")], ""),
             Err("wrong-place")
         );
         assert_eq!(read(&[("Authorization", b"DPoP abc")], ""), Err("dpop"));
