@@ -76,8 +76,10 @@ impl Claims {
                 "jti" => (&mut places.jti, "jti", is_identifier(value)),
                 "client_id" => (&mut places.client_id, "client_id", is_identifier(value)),
                 "azp" => (&mut places.azp, "azp", is_identifier(value)),
-                "cid" => (&mut places.cid, "cid", true),
-                "appid" => (&mut places.appid, "appid", true),
+                // No registered names: with another issuer they may be anything, which is then no
+                // client.
+                "cid" if is_identifier(value) => (&mut places.cid, "cid", true),
+                "appid" if is_identifier(value) => (&mut places.appid, "appid", true),
                 "scope" => (&mut places.scope, "scope", Scopes::read(value).is_some()),
                 "scp" => (&mut places.scp, "scp", Scopes::read(value).is_some()),
                 "cnf" => (&mut places.cnf, "cnf", value.as_object().is_some()),
@@ -124,7 +126,8 @@ impl Claims {
         path.iter().try_fold(root, |value, name| value.get(name))
     }
 
-    /// Whether the claim is there and is not `null`.
+    /// Whether the claim is there and is not `null`; of those that name the client, also whether it
+    /// can be a name.
     pub(crate) fn has(&self, name: &str) -> bool {
         let places = &self.places;
         let place = match name {
@@ -134,6 +137,8 @@ impl Claims {
             "jti" => places.jti,
             "client_id" => places.client_id,
             "azp" => places.azp,
+            "cid" => places.cid,
+            "appid" => places.appid,
             _ => return self.get(name).is_some_and(|claim| !claim.is_null()),
         };
         !place.is_none()
