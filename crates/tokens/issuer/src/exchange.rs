@@ -151,18 +151,18 @@ fn exchange(
         scope.retain(|scope| wanted.split(' ').any(|wanted| wanted == *scope));
     }
     let scope = scope.join(" ");
+    let claims: Map<String, Value> =
+        serde_json::from_str(verified.claims().json()).unwrap_or_default();
     let left = (verified.expires_at() as u64).saturating_sub(now);
     let mut token = issuer
         .token(verified.subject().unwrap_or_default())
         .audience(audience)
         .client(client.id.as_str())
-        .claim("act", json!({ "sub": client.id }))
+        .claim("act", actor(&client.id, claims.get("act")))
         .lifetime(left.min(LIFETIME));
     if !scope.is_empty() {
         token = token.scope(&scope);
     }
-    let claims: Map<String, Value> =
-        serde_json::from_str(verified.claims().json()).unwrap_or_default();
     for (name, value) in claims {
         if !OWN.contains(&name.as_str()) {
             token = token.claim(&name, value);
@@ -179,6 +179,15 @@ fn exchange(
         "expires_in": left.min(LIFETIME),
         "scope": scope,
     }))
+}
+
+/// RFC 8693 §4.1: who acts now, and inside of it who acted before.
+fn actor(client: &str, before: Option<&Value>) -> Value {
+    let mut actor = json!({ "sub": client });
+    if let Some(before) = before {
+        actor["act"] = before.clone();
+    }
+    actor
 }
 
 /// RFC 6749 §2.3.1: HTTP Basic, both parts form-encoded.

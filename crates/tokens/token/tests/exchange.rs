@@ -81,6 +81,23 @@ async fn the_exchanged_token_is_the_callers_for_the_other_audience_and_no_more()
 }
 
 #[tokio::test]
+async fn who_acted_before_is_named_inside_of_who_acts_now() {
+    let server = issuer().await;
+    let before = serde_json::json!({ "sub": "web", "act": { "sub": "first" } });
+    let subject = {
+        let issuer = server.issuer();
+        let token = issuer.token("alice").audience("shop");
+        token.claim("act", before.clone()).mint(now()).unwrap()
+    };
+    let exchange = exchange(&server, "s3cret:&", "gate");
+    let issued = exchange.exchange(&subject, now()).await.unwrap();
+    let verified = at_gate(&server, issued.expose());
+    let claims: serde_json::Value = serde_json::from_str(verified.claims().json()).unwrap();
+    let expected = serde_json::json!({ "sub": "shop", "act": before });
+    assert_eq!(claims["act"], expected);
+}
+
+#[tokio::test]
 async fn an_issuer_of_another_name_exchanges_and_a_scope_may_stand_for_another() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let server = Server::serve(Issuer::new("https://idp.example", key))
