@@ -192,7 +192,7 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
         writer.put(&Frame::End)?;
         writer.flush().await
     };
-    let inward = async {
+    let inward = async move {
         let mut takes = true;
         loop {
             match reader.frame().await? {
@@ -202,7 +202,7 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
                 Frame::End => {
                     // The other direction stays open.
                     let _ = to.shutdown().await;
-                    return Ok(());
+                    return Ok(reader);
                 }
                 Frame::Abort(_) => return Err(Broken::Aborted),
                 Frame::Call(_) | Frame::Answer(_) => return Err(Broken::OutOfTurn),
@@ -210,14 +210,10 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
         }
     };
     let (mut outward, mut inward) = (std::pin::pin!(outward), std::pin::pin!(inward));
-    tokio::select! {
+    let reader = tokio::select! {
         ended = &mut outward => {
             ended?;
-            within(LINGER, inward).await
-        }
-        ended = &mut inward => {
-            ended?;
-            outward.await
+            return within(LINGER, async { inward.await.map(drop) }).await;
         }
     }
 }
@@ -233,6 +229,14 @@ async fn feed(reader: &mut Reader, upload: Upload) -> Result<(), Broken> {
                 {
                     upload = None;
                 }
+        reader = &mut inward => reader?,
+    };
+    // The gate has sent all that it will. Until the output is over it may only go away, which an
+    // engine that has nothing to say would never show.
+    tokio::select! {
+        biased;
+        ended = &mut outward => ended,
+        () = reader.gone() => Err(Broken::Aborted),
             }
             Frame::End => {
                 if let Some(to) = upload {

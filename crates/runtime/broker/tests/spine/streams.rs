@@ -199,3 +199,20 @@ async fn an_upload_that_is_broken_off_has_failed() {
     let success = matches!(outcome.event, Event::Outcome { success: true, .. });
     assert!(!success, "{outcome:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_attaches_to_a_silent_container_and_goes_holds_no_connection() {
+    let lab = Lab::new().await;
+    let alice = lab.token("alice");
+    running(&lab, "silent", &["sleep", "600"]).await;
+    let attach =
+        json!({ "ContainerAttach": { "container": "silent", "stream": true, "stdout": true } });
+    // More often than the server has connections.
+    for _ in 0..70 {
+        let mut gate = lab.connect().await;
+        gate.send(&act(&alice, attach.clone()), &[Frame::End]).await;
+        assert_eq!(gate.done().await.body, Body::Streams);
+    }
+    let (_, body) = lab.ask(&alice, json!("Ping")).await.unwrap();
+    assert_eq!(text(&body), "OK");
+}
