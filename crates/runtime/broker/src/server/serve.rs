@@ -215,6 +215,14 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
             ended?;
             return within(LINGER, async { inward.await.map(drop) }).await;
         }
+        reader = &mut inward => reader?,
+    };
+    // The gate has sent all that it will. Until the output is over it may only go away, which an
+    // engine that has nothing to say would never show.
+    tokio::select! {
+        biased;
+        ended = &mut outward => ended,
+        () = reader.gone() => Err(Broken::Aborted),
     }
 }
 
@@ -229,14 +237,6 @@ async fn feed(reader: &mut Reader, upload: Upload) -> Result<(), Broken> {
                 {
                     upload = None;
                 }
-        reader = &mut inward => reader?,
-    };
-    // The gate has sent all that it will. Until the output is over it may only go away, which an
-    // engine that has nothing to say would never show.
-    tokio::select! {
-        biased;
-        ended = &mut outward => ended,
-        () = reader.gone() => Err(Broken::Aborted),
             }
             Frame::End => {
                 if let Some(to) = upload {
