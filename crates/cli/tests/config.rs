@@ -23,10 +23,57 @@ fn shipped(name: &str) -> String {
     format!("{}/../../deploy/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The shipped broker's configuration, in a folder where all that it names is there.
+fn placed(cofferdam: &Cofferdam) -> String {
+    let folder = cofferdam.folder.path();
+    let made = cofferdam.run(&["audit", "new-key", "audit.example", "audit.key"]);
+    assert_eq!(made.status.code(), Some(0));
+    for name in ["idp.json", "github.json"] {
+        cofferdam.file(name, KEYS);
+    }
+    for name in ["policies", "run"] {
+        std::fs::create_dir(folder.join(name)).unwrap();
+    }
+    cofferdam.file(
+        "policies/one.cedar",
+        "@id(\"one\") permit (principal, action, resource);",
+    );
+    let text = std::fs::read_to_string(shipped("broker.toml")).unwrap();
+    // With policies of its own, which may be an example there.
+    let lines = text.lines().filter(|line| !line.starts_with("policy = "));
+    let text: Vec<&str> = ["policy = \"policies\""].into_iter().chain(lines).collect();
+    text.join("\n")
+        .replace("/etc/cofferdam/", "")
+        .replace("/var/lib/cofferdam-keys/", "")
+        .replace("/run/cofferdam/", "run/")
+        .replace("= \"cofferdam-broker\"", "= \"root\"")
+        .replace("= \"cofferdam-gate\"", "= \"root\"")
+        .replace("[\"docker\"]", "[\"root\"]")
+}
+
+const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one",
+    "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// Whether a line is about something that a machine without Cofferdam does not have.
+fn is_of_this_machine(line: &str) -> bool {
+    [
+        "cannot be read",
+        "cannot read `/etc/cofferdam/polic",
+        "user `cofferdam-",
+        "group `cofferdam-",
+        "group `docker`",
+        "no container engine answers",
+        "for the broker's socket yet",
+        "may not be read by this user",
+        "`cofferdam keys sync` fetches them",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
+}
+
 #[test]
 fn the_shipped_broker_is_explained_and_weakened_by_nothing_but_what_ci_jobs_are_given() {
-    let (code, told, warned) = check(&Cofferdam::new(), &[&shipped("broker.toml")]);
-    assert_eq!(code, Some(0), "{warned}");
+    let (_, told, warned) = check(&Cofferdam::new(), &[&shipped("broker.toml")]);
     for line in [
         "broker       the engine at /run/docker.sock",
         "gate         the user `cofferdam-gate` alone is heard, at /run/cofferdam/broker.sock (mode 660)",
@@ -42,7 +89,7 @@ fn the_shipped_broker_is_explained_and_weakened_by_nothing_but_what_ci_jobs_are_
     }
     let warnings: Vec<&str> = warned
         .lines()
-        .filter(|line| !line.contains("cannot be read") && !line.contains("not there yet"))
+        .filter(|line| !is_of_this_machine(line))
         .collect();
     let given =
         "warning: every token of issuer `https://token.actions.githubusercontent.com` has the";
@@ -56,8 +103,7 @@ fn the_shipped_broker_is_explained_and_weakened_by_nothing_but_what_ci_jobs_are_
 
 #[test]
 fn the_shipped_gate_is_explained_and_weakened_by_nothing_but_the_scopes_of_ci_jobs() {
-    let (code, told, warned) = check(&Cofferdam::new(), &[&shipped("gate.toml")]);
-    assert_eq!(code, Some(0), "{warned}");
+    let (_, told, warned) = check(&Cofferdam::new(), &[&shipped("gate.toml")]);
     for line in [
         "gate         the Docker API at 0.0.0.0:2376",
         "tls          by the certificate in /etc/cofferdam/tls/server.pem",
@@ -67,11 +113,8 @@ fn the_shipped_gate_is_explained_and_weakened_by_nothing_but_the_scopes_of_ci_jo
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
-    let other = |line: &&str| {
-        !line.contains("cannot be read")
-            && !line.contains("not there yet")
-            && !line.contains("has the scopes system:read")
-    };
+    let other =
+        |line: &&str| !is_of_this_machine(line) && !line.contains("has the scopes system:read");
     assert_eq!(warned.lines().filter(other).count(), 0, "{warned}");
 }
 
@@ -93,7 +136,7 @@ fn both_shipped_examples_know_the_same_issuers() {
 #[test]
 fn what_weakens_is_warned_of_and_what_is_wrong_is_named_with_its_line() {
     let cofferdam = Cofferdam::new();
-    let text = std::fs::read_to_string(shipped("broker.toml")).unwrap();
+    let text = placed(&cofferdam);
     let weak = text
         .replace("sandbox = \"required\"", "sandbox = \"best-effort\"")
         .replace("\"registry.example/team/*\"", "\"*\"")
@@ -128,12 +171,122 @@ fn what_weakens_is_warned_of_and_what_is_wrong_is_named_with_its_line() {
     cofferdam.file("other.toml", "[package]\nname = \"x\"\n");
     assert_eq!(check(&cofferdam, &["other.toml"]).0, Some(2));
     assert_eq!(check(&cofferdam, &["missing.toml"]).0, Some(2));
+}
 
-    // A file of keys that is there is read.
-    let keys = cofferdam.file("keys.json", "{\"keys\": []}");
-    let with = text.replace("/var/lib/cofferdam-keys/idp.json", keys.to_str().unwrap());
-    cofferdam.file("keys.toml", &with);
-    let (code, _, said) = check(&cofferdam, &["keys.toml"]);
-    assert_eq!(code, Some(2));
+#[test]
+fn what_a_broker_would_not_start_with_is_an_error() {
+    let cofferdam = Cofferdam::new();
+    let text = placed(&cofferdam).replace("roles = [\"ci-job\"]", "");
+    let with = |change: &str, into: &str| {
+        assert!(text.contains(change), "{change}");
+        cofferdam.file("broker.toml", &text.replace(change, into));
+        check(&cofferdam, &["broker.toml"])
+    };
+    let (code, told, said) = with("[images]", "[images]");
+    assert_eq!(code, Some(0), "{said}");
+    let folder = cofferdam.folder.path().display();
+    assert!(
+        told.contains(&format!("keys from {folder}/idp.json: one")),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("those in {folder}/policies, 1 of them")),
+        "{told}"
+    );
+    assert!(
+        said.contains("warning: no container engine answers at"),
+        "{said}"
+    );
+
+    for (change, into, wrong) in [
+        ("\"audit.key\"", "\"no.key\"", "/no.key`"),
+        ("\"audit.key\"", "\"idp.json\"", "no key of an audit log"),
+        ("\"policies\"", "\"no-policies\"", "no-policies"),
+        ("\"policies\"", "\"run\"", "no policy in"),
+        ("\"idp.json\"", "\"audit.key\"", "no file of keys of issuer"),
+        (
+            "user = \"root\"\ngroups",
+            "user = \"no-such-user\"\ngroups",
+            "no-such-user",
+        ),
+        ("[\"root\"]", "[\"no-such-group\"]", "no-such-group"),
+        (
+            "socket_group = \"root\"",
+            "socket_group = \"no-such-group\"",
+            "no-such-group",
+        ),
+        (
+            "gate_user = \"root\"",
+            "gate_user = \"no-such-user\"",
+            "no-such-user",
+        ),
+    ] {
+        let (code, told, said) = with(change, into);
+        assert_eq!(code, Some(2), "{into}: {said}");
+        let errors: Vec<&str> = said
+            .lines()
+            .filter(|it| it.starts_with("error: "))
+            .collect();
+        assert_eq!(errors.len(), 1, "{into}: {said}");
+        assert!(errors[0].contains(wrong), "{into}: {said}");
+        // The rest is explained all the same.
+        assert!(told.contains("broker       the engine at"), "{told}");
+    }
+    // Keys that are fetched may come yet.
+    let (code, _, said) = with("\"idp.json\"", "\"later.json\"");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("`cofferdam keys sync` fetches them"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_a_gate_would_not_start_with_is_an_error() {
+    let cofferdam = Cofferdam::new();
+    for name in ["cert", "key", "idp.json"] {
+        cofferdam.file(name, KEYS);
+    }
+    let text = "listen = \"127.0.0.1:0\"\nbroker = \"broker.sock\"\nuser = \"root\"\n\
+                [tls]\ncert = \"cert\"\nkey = \"key\"\n\
+                [[issuer]]\nissuer = \"https://i\"\naudience = \"a\"\nkeys = \"idp.json\"\n";
+    for (change, into, code, wrong) in [
+        ("cert", "cert", 0, ""),
+        ("\"cert\"", "\"no.pem\"", 2, "no.pem"),
+        ("\"idp.json\"", "\"no.json\"", 2, "no.json"),
+        ("\"root\"", "\"no-such-user\"", 2, "no-such-user"),
+    ] {
+        cofferdam.file("gate.toml", &text.replace(change, into));
+        let (found, _, said) = check(&cofferdam, &["gate.toml"]);
+        assert_eq!(found, Some(code), "{into}: {said}");
+        assert!(said.contains(wrong), "{into}: {said}");
+    }
+    cofferdam.file("idp.json", "{\"keys\": []}");
+    cofferdam.file("gate.toml", text);
+    let (code, _, said) = check(&cofferdam, &["gate.toml"]);
+    assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("no key in it that can be used"), "{said}");
+}
+
+#[test]
+fn what_moves_out_of_the_log_is_explained() {
+    let cofferdam = Cofferdam::new();
+    let text = placed(&cofferdam);
+    for (audit, told) in [
+        ("", "all of them stay there"),
+        ("keep = \"90d\"", "what is older than 90 days moves to "),
+        (
+            "keep = \"36h\"\nkeep_records = 1000",
+            "what is older than 36 hours, and what is before the last 1000 moves to ",
+        ),
+    ] {
+        let table = match audit {
+            "" => String::new(),
+            audit => format!("[audit]\narchive = \"old\"\n{audit}\n"),
+        };
+        cofferdam.file("broker.toml", &format!("{text}\n{table}"));
+        let (code, said, warned) = check(&cofferdam, &["broker.toml"]);
+        assert_eq!(code, Some(0), "{warned}");
+        assert!(said.contains(told), "{told}\n{said}");
+    }
 }

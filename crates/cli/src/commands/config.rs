@@ -27,7 +27,8 @@ enum Command {
 }
 
 /// Says in words what a configuration allows, whom and how far, and warns of what weakens it. The
-/// files that it names are read too, where they are there. Answers 2 where something is wrong.
+/// files, users and groups that it names are looked at too. Answers 2 where something is wrong, so
+/// that the gate or the broker would not start with it.
 #[derive(Debug, clap::Args)]
 struct CheckArgs {
     /// A broker.toml or a gate.toml.
@@ -41,6 +42,7 @@ struct CheckArgs {
 struct Told {
     lines: Vec<(&'static str, String)>,
     warnings: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl Told {
@@ -54,11 +56,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let told = match kind(&args.file)? {
         Kind::Broker => {
             let config = BrokerConfig::read(&args.file).map_err(Failure::new)?;
-            broker::explain(&config)?
+            broker::explain(&config)
         }
         Kind::Gate => {
             let config = GateConfig::read(&args.file).map_err(Failure::new)?;
-            gate::explain(&config)?
+            gate::explain(&config)
         }
     };
     let mut text = String::new();
@@ -73,9 +75,14 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     for warning in &told.warnings {
         output::warn(warning);
     }
-    Ok(match args.strict && !told.warnings.is_empty() {
-        true => Exit::Failed,
-        false => Exit::Clean,
+    for error in &told.errors {
+        output::failure(&Failure::new(error));
+    }
+    let strict = args.strict && !told.warnings.is_empty();
+    Ok(match (told.errors.is_empty(), strict) {
+        (false, _) => Exit::Error,
+        (true, true) => Exit::Failed,
+        (true, false) => Exit::Clean,
     })
 }
 

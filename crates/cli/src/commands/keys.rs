@@ -159,7 +159,12 @@ fn issuers(config: &Path) -> Result<Vec<IssuerSettings>, Failure> {
             config.display()
         ))
     };
-    let read: Issuers = toml::from_str(&input::text(config)?).map_err(|error| wrong(&error))?;
+    let mut read: Issuers = toml::from_str(&input::text(config)?).map_err(|error| wrong(&error))?;
+    // As gate and broker read it: a relative path begins at the directory of the file.
+    let directory = config.parent().unwrap_or(config);
+    for keys in read.issuer.iter_mut().filter_map(|it| it.keys.as_mut()) {
+        *keys = directory.join(&keys);
+    }
     match read.issuer.is_empty() {
         true => Err(wrong(&"it has no `[[issuer]]`")),
         false => Ok(read.issuer),

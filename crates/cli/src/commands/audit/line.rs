@@ -3,7 +3,7 @@
 use crate::input::Failure;
 use cofferdam_audit::record::{Decision, Event, Record};
 use cofferdam_report::visible;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
@@ -103,12 +103,14 @@ fn time(ms: u64) -> String {
 /// A moment as people give it: RFC 3339, or how long ago (`90m`, `2h`, `3d`).
 pub(super) fn moment(text: &str) -> Result<u64, String> {
     let wrong = || {
-        "a moment is `2026-11-24T12:00:00Z`, or how long ago it was: `90m`, `2h`, `72h`".to_owned()
+        "a moment is `2026-11-24T12:00:00Z`, or how long ago it was: `90m`, `2h`, `3d`".to_owned()
     };
     let time = match text.parse::<Timestamp>() {
         Ok(time) => time,
         Err(_) => {
-            let ago: SignedDuration = text.parse().map_err(|_| wrong())?;
+            let ago: Span = text.parse().map_err(|_| wrong())?;
+            let ago = ago.to_duration(SpanRelativeTo::days_are_24_hours());
+            let ago: SignedDuration = ago.map_err(|_| wrong())?;
             Timestamp::now().checked_sub(ago).map_err(|_| wrong())?
         }
     };
@@ -166,7 +168,9 @@ mod tests {
         assert_eq!(moment("2026-11-24T12:00:00.123Z"), Ok(1_795_521_600_123));
         let (earlier, later) = (moment("2h").unwrap(), moment("90m").unwrap());
         assert!((later - earlier).abs_diff(30 * 60_000) < 5_000);
-        for text in ["", "yesterday", "2026-11-24", "-"] {
+        let (earlier, later) = (moment("3d").unwrap(), moment("71h").unwrap());
+        assert!((later - earlier).abs_diff(60 * 60_000) < 5_000);
+        for text in ["", "yesterday", "1mo", "2026-11-24", "-"] {
             assert!(moment(text).is_err(), "{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::input::{self, Failure};
 use cofferdam_audit::note::{SigningKey, VerifyingKey};
+use cofferdam_audit::reader::Reader;
 use cofferdam_broker::BrokerConfig;
 use std::path::{Path, PathBuf};
 
@@ -25,9 +26,21 @@ pub(super) struct Args {
     key: Option<String>,
 }
 
+/// Where what was moved away is.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "The log")]
+#[group(skip)]
+pub(super) struct ArchiveArgs {
+    /// The directory that old records were moved to [default: that of the configuration].
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+}
+
 /// A log and what is known of its key.
 pub(super) struct Place {
     pub(super) log: PathBuf,
+    /// Where the broker moves old records, where the configuration says.
+    archive: Option<PathBuf>,
     named: Option<String>,
     /// The private key's file, where a configuration names it.
     pub(super) key_file: Option<PathBuf>,
@@ -45,8 +58,13 @@ impl Args {
 
 impl Place {
     pub(super) fn of(args: &Args) -> Result<Self, Failure> {
-        let (log, key_file) = match (&args.log, &args.config) {
-            (Some(log), _) => (log.clone(), None),
+        let place = match (&args.log, &args.config) {
+            (Some(log), _) => Self {
+                log: log.clone(),
+                archive: None,
+                named: None,
+                key_file: None,
+            },
             (None, Some(config)) => configured(config)?,
             (None, None) => {
                 let there = CONFIGURATIONS.iter().map(Path::new).find(|it| it.exists());
@@ -56,17 +74,37 @@ impl Place {
                 })?)?
             }
         };
-        if !log.is_dir() {
+        if !place.log.is_dir() {
             return Err(Failure::new(format!(
                 "there is no log in `{}`",
-                log.display()
+                place.log.display()
             )));
         }
         Ok(Self {
-            log,
             named: args.key.clone(),
-            key_file,
+            ..place
         })
+    }
+
+    /// Where old records were moved to. One that is named must be there.
+    pub(super) fn archive<'a>(
+        &'a self,
+        args: &'a ArchiveArgs,
+    ) -> Result<Option<&'a Path>, Failure> {
+        match &args.archive {
+            Some(named) if !named.is_dir() => Err(Failure::new(format!(
+                "there is no directory `{}`",
+                named.display()
+            ))),
+            Some(named) => Ok(Some(named)),
+            None => Ok(self.archive.as_deref()),
+        }
+    }
+
+    /// The log as it is now, with what was moved away.
+    pub(super) fn reader(&self, args: &ArchiveArgs) -> Result<Reader, Failure> {
+        let reader = Reader::open(&self.log).map_err(Failure::new)?;
+        Ok(reader.with_archive(self.archive(args)?))
     }
 
     /// The key that verifies the log.
@@ -119,11 +157,16 @@ fn signing_key(file: &Path) -> Result<SigningKey, Failure> {
         .map_err(|error| Failure::new(format!("cannot use `{}`: {error}", file.display())))
 }
 
-fn configured(config: &Path) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+fn configured(config: &Path) -> Result<Place, Failure> {
     let file = match config.is_dir() {
         true => config.join("broker.toml"),
         false => config.to_owned(),
     };
     let config = BrokerConfig::read(&file).map_err(Failure::new)?;
-    Ok((config.audit(), Some(config.audit_key)))
+    Ok(Place {
+        log: config.audit(),
+        archive: config.rotation.map(|it| it.archive),
+        named: None,
+        key_file: Some(config.audit_key),
+    })
 }

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// second.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
 
+/// What to do about a record that is not here any more.
+const ARCHIVE: &str = "name the directory that old records were moved to with `--archive DIR`";
+
 /// Proves one record to whoever has the key of the log and not the log: prints a proof in the form
 /// of c2sp.org/tlog-proof, with the record in it. `audit verify --proof` checks it.
 #[derive(Debug, clap::Args)]
@@ -30,12 +33,14 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     place: place::Args,
+    #[command(flatten)]
+    archive: place::ArchiveArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let place = Place::of(&args.place)?;
     let key = place.key()?;
-    let entry = find(&Reader::open(&place.log).map_err(Failure::new)?, args)?;
+    let entry = find(&place.reader(&args.archive)?, args)?;
     let began = Instant::now();
     let proof = loop {
         match prove(&place.log, entry.index, &key) {
@@ -78,7 +83,7 @@ fn find(reader: &Reader, args: &Args) -> Result<Entry, Failure> {
     entry
         .filter(|entry| entry.index == index)
         .ok_or_else(|| match index < reader.first() {
-            true => Failure::new(format!("entry {index} was moved away")),
+            true => Failure::new(format!("entry {index} was moved away")).hint(ARCHIVE),
             false => Failure::new(format!(
                 "there is no entry {index}: the log has {}",
                 reader.len()
@@ -98,8 +103,12 @@ fn of_request(reader: &Reader, args: &Args) -> Result<u64, Failure> {
         }
     }
     let what = if args.outcome { "outcome" } else { "decision" };
-    Err(Failure::new(format!(
+    let missing = Failure::new(format!(
         "the log has no {what} of a request `{}`",
         args.which
-    )))
+    ));
+    Err(match reader.first() {
+        0 => missing,
+        first => missing.hint(format!("records below {first} were moved away; {ARCHIVE}")),
+    })
 }

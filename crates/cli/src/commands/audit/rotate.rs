@@ -6,12 +6,16 @@ use crate::exit::Exit;
 use crate::input::Failure;
 use crate::output;
 use cofferdam_audit::Error;
+use cofferdam_audit::keep::Keep;
 use cofferdam_audit::log::{Log, Options};
 use cofferdam_audit::reader::Reader;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Moves old records into another directory, while the broker is stopped. Their hashes stay, so the
-/// log still verifies, and a record says what was moved.
+/// log still verifies, and a record says what was moved. A broker that runs does it by itself, as
+/// `[audit]` of its configuration says.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Moves what was recorded before this moment, in bundles of 256: `2026-11-24T12:00:00Z`, or
@@ -27,28 +31,51 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let place = Place::of(&args.place)?;
+    is_own(&place.log)?;
     let key = place.signing_key()?;
-    let reader = Reader::open(&place.log).map_err(Failure::new)?;
-    let mut first = reader.len();
-    for entry in reader.entries(0) {
-        let entry = entry.map_err(Failure::new)?;
-        if entry.record().map_err(Failure::new)?.time_ms >= args.before {
-            first = entry.index;
-            break;
-        }
-    }
-    let before = reader.first();
     let (log, _) = Log::open(&place.log, key, Options::default()).map_err(|error| {
         let failure = Failure::new(&error);
         match error {
-            Error::Locked(_) => failure.hint("stop the broker first; it holds the log"),
+            Error::Locked(_) => failure.hint(
+                "stop the broker first, which holds the log; or let it rotate by itself, with `[audit]`",
+            ),
             _ => failure,
         }
     })?;
+    let reader = Reader::open(&place.log).map_err(Failure::new)?;
+    let before = reader.first();
+    let keep = Keep {
+        age: Some(Duration::ZERO),
+        entries: None,
+    };
+    let first = keep.first(&reader, args.before, u64::MAX);
+    let first = first.map_err(Failure::new)?;
     let now = log.rotate(first, Some(&args.into)).map_err(Failure::new)?;
     output::print(&format!(
         "moved {} records; the first that is here is {now}\n",
         now - before
     ))?;
     Ok(Exit::Clean)
+}
+
+/// Refuses another user than the log's own: the broker could not open files that are not its own.
+fn is_own(log: &Path) -> Result<(), Failure> {
+    let found = std::fs::metadata(log)
+        .map_err(|error| Failure::new(format!("cannot look at `{}`: {error}", log.display())))?;
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() == me {
+        return Ok(());
+    }
+    let name = cofferdam_sandbox::user_name;
+    let owner = match name(found.uid()) {
+        number if number.bytes().all(|it| it.is_ascii_digit()) => format!("'#{number}'"),
+        name => name,
+    };
+    Err(Failure::new(format!(
+        "the log in `{}` is {}'s, who could not open files that `{}` makes in it",
+        log.display(),
+        name(found.uid()),
+        name(me),
+    ))
+    .hint(format!("sudo -u {owner} cofferdam audit rotate …")))
 }

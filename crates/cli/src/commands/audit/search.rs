@@ -4,7 +4,7 @@ use super::line::{self, line, moment};
 use super::place::{self, Place};
 use crate::exit::Exit;
 use crate::input::Failure;
-use crate::output::Lines;
+use crate::output::{self, Lines};
 use cofferdam_audit::reader::Reader;
 use cofferdam_audit::record::Query;
 use std::collections::HashSet;
@@ -37,6 +37,8 @@ pub(super) struct Args {
     #[command(flatten)]
     place: place::Args,
     #[command(flatten)]
+    archive: place::ArchiveArgs,
+    #[command(flatten)]
     output: line::Args,
 }
 
@@ -51,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         request: args.request.clone(),
         refused: args.refused,
     };
-    let reader = Reader::open(&place.log).map_err(Failure::new)?;
+    let reader = place.reader(&args.archive)?;
     // What fits may be one record of a request alone: the outcome names what was made, the intent
     // who asked. So the requests are found first.
     let mut requests = HashSet::new();
@@ -77,5 +79,27 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     // Whoever reads may have read enough; either is well.
     let _ = lines.flush()?;
+    if let Some(first) = unread(&reader, args.since)? {
+        output::note(&format!(
+            "records below {first} were moved away and not searched; `--archive DIR` searches them too"
+        ));
+    }
     Ok(Exit::Clean)
+}
+
+/// The first record that is here, where those before it may be wanted too.
+fn unread(reader: &Reader, since: Option<u64>) -> Result<Option<u64>, Failure> {
+    let first = reader.first();
+    if first == 0 {
+        return Ok(None);
+    }
+    let since = since.unwrap_or(0);
+    let later = match reader.entries(first).next() {
+        Some(entry) => {
+            let record = entry.and_then(|entry| entry.record());
+            record.map_err(Failure::new)?.time_ms > since
+        }
+        None => true,
+    };
+    Ok(later.then_some(first))
 }

@@ -5,7 +5,6 @@ use super::place::{self, Place};
 use crate::exit::Exit;
 use crate::input::Failure;
 use crate::output::Lines;
-use cofferdam_audit::reader::Reader;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +23,8 @@ pub(super) struct Args {
     #[command(flatten)]
     place: place::Args,
     #[command(flatten)]
+    archive: place::ArchiveArgs,
+    #[command(flatten)]
     output: line::Args,
 }
 
@@ -31,10 +32,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let place = Place::of(&args.place)?;
     let mut lines = Lines::new();
     let mut seen = change(&place.log);
-    let reader = Reader::open(&place.log).map_err(Failure::new)?;
+    let reader = place.reader(&args.archive)?;
     let mut next = reader.len().saturating_sub(args.count);
     loop {
-        let reader = Reader::open(&place.log).map_err(Failure::new)?;
+        let reader = place.reader(&args.archive)?;
         for entry in reader.entries(next) {
             let entry = entry.map_err(Failure::new)?;
             let record = entry.record().map_err(Failure::new)?;

@@ -22,10 +22,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
     /// A proof that `audit prove` wrote; needs `--key` alone.
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["against", "log", "config"])]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["against", "log", "config", "archive"])]
     proof: Option<PathBuf>,
     #[command(flatten)]
     place: place::Args,
+    #[command(flatten)]
+    archive: place::ArchiveArgs,
     #[command(flatten)]
     output: line::Args,
 }
@@ -36,7 +38,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let place = Place::of(&args.place)?;
     let kept = args.against.as_deref().map(input::text).transpose()?;
-    let report = verify(&place.log, None, &place.key()?, kept.as_deref()).map_err(Failure::new)?;
+    let archive = place.archive(&args.archive)?;
+    let report =
+        verify(&place.log, archive, &place.key()?, kept.as_deref()).map_err(Failure::new)?;
     output::print(&match args.output.json {
         true => format!("{}\n", as_json(&report)),
         false => as_text(&report, kept.is_some()),
@@ -84,6 +88,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         "size": report.size,
         "root": hex(&report.root),
         "moved": report.moved,
+        "archived": report.archived,
         "published": report.published,
         "checkpoints": report.checkpoints,
         "torn": report.torn,
@@ -117,9 +122,15 @@ fn as_text(report: &Report, against: bool) -> String {
         "  signed checkpoints compared: {}",
         report.checkpoints
     ));
+    if report.archived > 0 {
+        say(&format!(
+            "  {} entries were moved to the archive, and checked there",
+            report.archived
+        ));
+    }
     if report.moved > 0 {
         say(&format!(
-            "  {} entries were moved away by `audit rotate`; their hashes were checked",
+            "  {} entries were moved away; their hashes were checked, and `--archive DIR` checks them too",
             report.moved
         ));
     }

@@ -1,16 +1,18 @@
 //! What a `broker.toml` means.
 
 use super::{Told, issuer, listed, size};
-use crate::input::Failure;
 use cofferdam_action::floor::Exception;
-use cofferdam_broker::{BrokerConfig, PolicyMode};
+use cofferdam_broker::{BrokerConfig, PolicyMode, Streams};
 use cofferdam_policy::PolicySet;
 
-pub(super) fn explain(config: &BrokerConfig) -> Result<Told, Failure> {
+pub(super) fn explain(config: &BrokerConfig) -> Told {
+    let examined = config.examine();
     let mut told = Told {
         lines: Vec::new(),
         warnings: config.warnings(),
+        errors: examined.errors,
     };
+    told.warnings.extend(examined.warnings);
     told.say(
         "broker",
         format!("the engine at {}", config.engine.display()),
@@ -36,6 +38,13 @@ pub(super) fn explain(config: &BrokerConfig) -> Result<Told, Failure> {
         format!("{user}; sandbox {}", super::sandbox(config.sandbox)),
     );
     told.say(
+        "streams",
+        match config.streams {
+            Streams::OutliveToken => "go on to their own end when their token is over",
+            Streams::EndWithToken => "end with their token",
+        },
+    );
+    told.say(
         "records",
         format!(
             "in {}, signed by the key in {}",
@@ -43,16 +52,40 @@ pub(super) fn explain(config: &BrokerConfig) -> Result<Told, Failure> {
             config.audit_key.display()
         ),
     );
+    rotation(config, &mut told);
     for settings in &config.issuers {
-        issuer::explain(settings, &mut told)?;
+        issuer::explain(settings, &mut told);
         issuer::explain_rights(settings, &mut told);
     }
-    policy(config, &mut told)?;
+    policy(config, &mut told);
     floor(config, &mut told);
-    Ok(told)
+    told
 }
 
-fn policy(config: &BrokerConfig, told: &mut Told) -> Result<(), Failure> {
+fn rotation(config: &BrokerConfig, told: &mut Told) {
+    let Some(rotation) = &config.rotation else {
+        told.say("records", "all of them stay there");
+        return;
+    };
+    let archive = rotation.archive.display();
+    let age = rotation.age.map(|age| {
+        let hours = age.as_secs() / 3600;
+        match (hours / 24, hours % 24) {
+            (days, 0) if days > 0 => format!("what is older than {days} days"),
+            _ => format!("what is older than {} hours", hours),
+        }
+    });
+    let many = rotation
+        .records
+        .map(|records| format!("what is before the last {records}"));
+    let what: Vec<String> = age.into_iter().chain(many).collect();
+    told.say(
+        "records",
+        format!("{} moves to {archive} while it runs", what.join(", and ")),
+    );
+}
+
+fn policy(config: &BrokerConfig, told: &mut Told) {
     let mode = match config.policy_mode {
         PolicyMode::Enforce => "what no policy permits is refused",
         PolicyMode::WouldDeny => {
@@ -60,24 +93,17 @@ fn policy(config: &BrokerConfig, told: &mut Told) -> Result<(), Failure> {
         }
     };
     let (set, place) = match &config.policy {
-        None => (
-            PolicySet::shipped().map_err(Failure::new)?,
-            "the shipped policies".to_owned(),
-        ),
-        Some(path) if !path.exists() => {
-            let place = path.display();
-            told.warnings.push(format!("`{place}` is not there yet"));
-            told.say("policy", format!("those in {place}; {mode}"));
-            return Ok(());
-        }
+        None => (PolicySet::shipped(), "the shipped policies".to_owned()),
         Some(path) => (
-            PolicySet::load(path).map_err(Failure::new)?,
+            PolicySet::load(path),
             format!("those in {}", path.display()),
         ),
     };
-    let count = set.policies().len();
-    told.say("policy", format!("{place}, {count} of them; {mode}"));
-    Ok(())
+    // What is wrong with them is among the errors.
+    let count = set.map_or(String::new(), |set| {
+        format!(", {} of them", set.policies().len())
+    });
+    told.say("policy", format!("{place}{count}; {mode}"));
 }
 
 fn floor(config: &BrokerConfig, told: &mut Told) {

@@ -1,14 +1,17 @@
 //! What a `gate.toml` means.
 
 use super::{Told, issuer, size};
-use crate::input::Failure;
 use cofferdam_gate::GateConfig;
 use cofferdam_gate::config::ClientCertificates;
+use cofferdam_token::settings::KeyFile;
+use std::io::ErrorKind;
+use std::path::Path;
 
-pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
+pub(super) fn explain(config: &GateConfig) -> Told {
     let mut told = Told {
         lines: Vec::new(),
         warnings: config.warnings(),
+        errors: Vec::new(),
     };
     for (name, address) in [
         ("the Docker API", config.listen),
@@ -24,11 +27,8 @@ pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
                 "tls",
                 format!("by the certificate in {}", tls.cert.display()),
             );
-            for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()] {
-                if let Some(file) = file.filter(|file| !file.exists()) {
-                    told.warnings
-                        .push(format!("`{}` is not there yet", file.display()));
-                }
+            for file in [&tls.cert, &tls.key].into_iter().chain(&tls.client_ca) {
+                file_is_there(file, &mut told);
             }
             if let Some(authority) = &tls.client_ca {
                 let must = match tls.client_certificates {
@@ -58,7 +58,20 @@ pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
         told.say("clients", format!("know the REST API as {url}"));
     }
     for settings in &config.issuers {
-        issuer::explain(settings, &mut told)?;
+        issuer::explain(settings, &mut told);
+        if let Some(file) = &settings.keys
+            && file_is_there(file, &mut told)
+            && let Err(error) = KeyFile::open(file)
+        {
+            told.errors.push(format!("`{}`: {error}", file.display()));
+        }
+    }
+    let user = config.user.as_deref().map(cofferdam_sandbox::user_number);
+    let group = config.group.as_deref().map(cofferdam_sandbox::group_number);
+    for (key, found) in [("user", user), ("group", group)] {
+        if let Some(Err(error)) = found {
+            told.errors.push(format!("`{key}`: {error}"));
+        }
     }
     let limits = &config.limits;
     told.say(
@@ -77,5 +90,22 @@ pub(super) fn explain(config: &GateConfig) -> Result<Told, Failure> {
             size(limits.archive)
         ),
     );
-    Ok(told)
+    told
+}
+
+/// Whether a file can be read. What only its own user may read is not looked at.
+fn file_is_there(file: &Path, told: &mut Told) -> bool {
+    let Err(error) = std::fs::File::open(file) else {
+        return true;
+    };
+    let place = file.display();
+    match error.kind() {
+        ErrorKind::PermissionDenied => told.warnings.push(format!(
+            "`{place}` may not be read by this user, and was not looked at"
+        )),
+        _ => told
+            .errors
+            .push(format!("`{place}` cannot be read: {error}")),
+    }
+    false
 }

@@ -1,10 +1,9 @@
 //! What an `[[issuer]]` means, the same for broker and gate.
 
 use super::{Told, listed};
-use crate::input::Failure;
 use cofferdam_token::settings::IssuerSettings;
 
-pub(super) fn explain(issuer: &IssuerSettings, told: &mut Told) -> Result<(), Failure> {
+pub(super) fn explain(issuer: &IssuerSettings, told: &mut Told) {
     let name = &issuer.issuer;
     let algorithms = listed(issuer.algorithms.iter().map(|it| it.name()), "the preset's");
     told.say(
@@ -24,7 +23,7 @@ pub(super) fn explain(issuer: &IssuerSettings, told: &mut Told) -> Result<(), Fa
             ),
         );
     }
-    keys(issuer, told)
+    keys(issuer, told);
 }
 
 /// Whose what is, and who may do what: the broker alone decides by that.
@@ -51,7 +50,7 @@ pub(super) fn explain_rights(issuer: &IssuerSettings, told: &mut Told) {
     }
 }
 
-fn keys(issuer: &IssuerSettings, told: &mut Told) -> Result<(), Failure> {
+fn keys(issuer: &IssuerSettings, told: &mut Told) {
     let source = match (&issuer.jwks_uri, issuer.discover) {
         (Some(url), _) => Some(url.clone()),
         (None, true) => Some("where the issuer's metadata says".to_owned()),
@@ -62,29 +61,19 @@ fn keys(issuer: &IssuerSettings, told: &mut Told) -> Result<(), Failure> {
             "tokens",
             format!("  keys are fetched: {}", source.unwrap_or_default()),
         );
-        return Ok(());
+        return;
     };
     let place = file.display();
     let synced = source.map_or(String::new(), |url| {
         format!("; `cofferdam keys sync` fetches them: {url}")
     });
-    match std::fs::read(file) {
-        Ok(bytes) => {
-            let keys = IssuerSettings::parse_keys(&bytes)
-                .map_err(|error| Failure::new(format!("`{place}`: {error}")))?;
-            let ids = listed(
-                keys.keys()
-                    .iter()
-                    .map(|key| key.kid().unwrap_or(key.thumbprint())),
-                "none",
-            );
-            told.say("tokens", format!("  keys from {place}: {ids}{synced}"));
-        }
-        Err(error) => {
-            told.say("tokens", format!("  keys from {place}{synced}"));
-            told.warnings
-                .push(format!("`{place}` cannot be read: {error}"));
-        }
-    }
-    Ok(())
+    let keys = std::fs::read(file).ok();
+    // What is wrong with the file is among the errors.
+    let keys = keys.and_then(|bytes| IssuerSettings::parse_keys(&bytes).ok());
+    let ids = keys.map_or(String::new(), |keys| {
+        let ids = keys.keys().iter();
+        let ids = ids.map(|key| key.kid().unwrap_or(key.thumbprint()));
+        format!(": {}", listed(ids, "none"))
+    });
+    told.say("tokens", format!("  keys from {place}{ids}{synced}"));
 }
