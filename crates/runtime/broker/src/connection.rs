@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use cofferdam_action::wire::{self, Frame, FrameError};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Bytes that one read takes at most: of a call, and of the rest of a longer frame.
@@ -76,6 +76,13 @@ impl Reader {
             // Whatever it is, the call is over.
             let _ = self.read(1).await;
         }
+    }
+
+    /// Comes back when the gate has closed the connection, whatever it has sent before that is still
+    /// to be read.
+    pub(crate) async fn closed(&self) {
+        // Nothing urgent ever comes over such a socket; what is left of this interest is its end.
+        let _ = self.half.ready(Interest::PRIORITY).await;
     }
 
     async fn read(&mut self, room: usize) -> io::Result<usize> {

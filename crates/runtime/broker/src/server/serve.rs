@@ -197,7 +197,12 @@ async fn both(streams: Streams, reader: &mut Reader, writer: &mut Writer) -> Res
         loop {
             match reader.frame().await? {
                 // What has ended over there takes no more; the gate may still be sending.
-                Frame::Data(bytes) if takes => takes = to.write_all(&bytes).await.is_ok(),
+                Frame::Data(bytes) if takes => {
+                    takes = tokio::select! {
+                        written = to.write_all(&bytes) => written.is_ok(),
+                        () = reader.closed() => return Err(Broken::Aborted),
+                    };
+                }
                 Frame::Data(_) => {}
                 Frame::End => {
                     // The other direction stays open.
@@ -232,10 +237,14 @@ async fn feed(reader: &mut Reader, upload: Upload) -> Result<(), Broken> {
     loop {
         match reader.frame().await? {
             Frame::Data(bytes) => {
-                if let Some(to) = &upload
-                    && !to.send(bytes).await
-                {
-                    upload = None;
+                if let Some(to) = &upload {
+                    let takes = tokio::select! {
+                        takes = to.send(bytes) => takes,
+                        () = reader.closed() => return Err(Broken::Aborted),
+                    };
+                    if !takes {
+                        upload = None;
+                    }
                 }
             }
             Frame::End => {
@@ -269,4 +278,83 @@ async fn within(
     tokio::time::timeout(limit, work)
         .await
         .map_err(|_| Broken::Aborted)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both sides of a hijacked connection, and what serves it.
+    async fn hijacked() -> (
+        UnixStream,
+        UnixStream,
+        tokio::task::JoinHandle<Result<(), Broken>>,
+    ) {
+        let (gate, ours) = UnixStream::pair().unwrap();
+        let (engine, stream) = UnixStream::pair().unwrap();
+        let streams = Streams {
+            content_type: None,
+            first: bytes::Bytes::new(),
+            stream,
+        };
+        let (reader, writer) = ours.into_split();
+        let serving = tokio::spawn(async move {
+            let (mut reader, mut writer) = (Reader::new(reader), Writer::new(writer));
+            both(streams, &mut reader, &mut writer).await
+        });
+        (gate, engine, serving)
+    }
+
+    fn frames(frame: &Frame) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        cofferdam_action::wire::encode(frame, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_goes_away_is_noticed_while_a_container_takes_no_input() {
+        let (mut gate, _engine, serving) = hijacked().await;
+        let part = frames(&Frame::Data(vec![0; 60_000].into()));
+        // Until nothing more fits into what lies between.
+        let full = Duration::from_millis(300);
+        while tokio::time::timeout(full, gate.write_all(&part))
+            .await
+            .is_ok()
+        {}
+        drop(gate);
+        let ended = tokio::time::timeout(LINGER, serving).await.unwrap();
+        assert!(matches!(ended.unwrap(), Err(Broken::Aborted)));
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_goes_away_is_noticed_while_a_container_says_nothing() {
+        let (mut gate, mut engine, serving) = hijacked().await;
+        gate.write_all(&frames(&Frame::End)).await.unwrap();
+        // The end of the input has come, and the output may go on.
+        assert_eq!(engine.read(&mut [0; 1]).await.unwrap(), 0);
+        drop(gate);
+        let ended = tokio::time::timeout(LINGER, serving).await.unwrap();
+        assert!(matches!(ended.unwrap(), Err(Broken::Aborted)));
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_before_the_gate_went_away_after_its_input_is_all_passed_on() {
+        let (mut gate, mut engine, serving) = hijacked().await;
+        for _ in 0..10 {
+            gate.write_all(&frames(&Frame::Data(vec![7; 1000].into())))
+                .await
+                .unwrap();
+        }
+        gate.write_all(&frames(&Frame::End)).await.unwrap();
+        let mut input = Vec::new();
+        engine.read_to_end(&mut input).await.unwrap();
+        assert_eq!(input, [7; 10_000]);
+        engine.write_all(b"output").await.unwrap();
+        drop(engine);
+        let mut output = Vec::new();
+        serving.await.unwrap().unwrap();
+        gate.read_to_end(&mut output).await.unwrap();
+        let due = [frames(&Frame::Data("output".into())), frames(&Frame::End)].concat();
+        assert_eq!(output, due);
+    }
 }
