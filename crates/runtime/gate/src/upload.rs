@@ -110,10 +110,8 @@ where
 
 /// Why a body above its bound is refused.
 pub(crate) fn too_long(most: u64) -> Refused {
-    Refused::Rule(Refusal::new(
-        Rule::BodySize,
-        format!("the body has more than the {most} bytes allowed"),
-    ))
+    let why = format!("it has more than the {most} bytes allowed");
+    Refused::Rule(Refusal::new(Rule::BodySize, why).at("body"))
 }
 
 /// The parts of a body, as they come, up to a bound.
