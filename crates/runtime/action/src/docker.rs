@@ -50,6 +50,17 @@ pub fn parse(head: Head<'_>, body: &[u8]) -> Result<Action, Refusal> {
 
 /// Why there is no such route.
 fn unknown(method: &str, segments: &[&str]) -> Refusal {
+    if let ("GET", ["plugins", name @ .., "json"]) = (method, segments)
+        && !name.is_empty()
+    {
+        // `docker inspect` looks here last, for a name that is none of anything else's. It says so in
+        // its own words where the engine has no such plug-in either.
+        let none = format!(
+            "plugin {} not found; none are offered",
+            quote(&name.join("/"))
+        );
+        return Refusal::new(Rule::Route, none).at("path");
+    }
     let refusal = match not_offered::reason(method, segments) {
         Some(reason) => Refusal::new(Rule::NotOffered, format!("not offered: {reason}")),
         None => Refusal::new(

@@ -138,6 +138,12 @@ impl ImageRef {
         &self.version
     }
 
+    /// Whether both are of one repository.
+    #[must_use]
+    pub fn is_version_of(&self, other: &ImageRef) -> bool {
+        self.registry == other.registry && self.repository == other.repository
+    }
+
     /// The familiar name without tag and digest.
     #[must_use]
     pub fn familiar_name(&self) -> String {
@@ -212,7 +218,8 @@ impl fmt::Display for ImageSelector {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ImagePattern {
-    /// Every image of every registry.
+    /// Every image of every registry. `localhost` without a port is none: Podman and others name
+    /// what was made on the host so, and nobody serves it.
     Any,
     /// Every repository below a registry or a path of one.
     Below {
@@ -278,7 +285,7 @@ impl ImagePattern {
     #[must_use]
     pub fn matches(&self, image: &ImageRef) -> bool {
         match self {
-            ImagePattern::Any => true,
+            ImagePattern::Any => image.registry != "localhost",
             ImagePattern::Below { registry, prefix } => {
                 *registry == image.registry && image.repository.starts_with(prefix.as_str())
             }
@@ -512,6 +519,8 @@ mod tests {
         assert!(allows("app:1", "app:1"));
         assert!(!allows("app:1", "app:2"));
         assert!(allows("*", "evil.example/x"));
+        assert!(allows("*", "localhost:5000/x"));
+        assert!(!allows("*", "localhost/x") && allows("localhost/*", "localhost/x"));
     }
 
     #[test]

@@ -10,13 +10,15 @@ use cofferdam_action::wire::{Body, By, Done, Refused};
 use cofferdam_docker::Error;
 use cofferdam_docker::pool::{AnswerBody, Outgoing};
 use hyper::Response;
+use hyper::body::Body as _;
 use hyper::header::CONTENT_TYPE;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub(crate) use content::{Content, Source};
 
 use crate::tenancy::{Begun, Tenancy, Tenant, View};
-use crate::upstream::{Answered, Upstream};
+use crate::upstream::{Answered, NotRead, SMALL, Upstream};
 
 /// Bytes of an error of the engine that are read.
 const MAX_ERROR: usize = 64 << 10;
@@ -37,18 +39,8 @@ pub(crate) struct Acted {
     pub(crate) objects: Vec<String>,
     /// What an operator should hear of.
     pub(crate) trouble: Option<String>,
-}
-
-/// Whether the answer is passed on as it comes, since it may have no end.
-const fn is_stream(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Events(_)
-            | Action::ContainerLogs(_)
-            | Action::ContainerStats { .. }
-            | Action::ContainerWait { .. }
-            | Action::ContainerCopyOut { .. }
-    )
+    /// Whether the engine may have done it, without anybody having heard.
+    pub(crate) in_doubt: bool,
 }
 
 /// Asks the engine. `archive` is what follows the head of an upload. A pull answers through
@@ -77,7 +69,15 @@ pub(crate) async fn act(
         tenant,
     };
     match answered {
-        Err(error) => Acted::failed(&error),
+        Err(error) => {
+            let acted = Acted::failed(&error.into());
+            let trouble = match acted.in_doubt {
+                true => None,
+                // It was not done: as if the engine had said so.
+                false => asked.settle(&begun, 503, &[]).1,
+            };
+            Acted { trouble, ..acted }
+        }
         Ok(Answered::Streams(streams)) => {
             let trouble = asked.settle(&begun, 101, &[]).1;
             let done = Done {
@@ -102,7 +102,19 @@ pub(crate) async fn act(
 
 async fn prune(tenancy: &Tenancy<Upstream>, action: &Action, tenant: &Tenant) -> Acted {
     match tenancy.prune(action, tenant).await {
-        Err(refused) => Acted::refused(refused),
+        Err(broken) => {
+            let detail = match (broken.removed.len(), broken.in_doubt) {
+                (0, false) => format!("not done: {}", broken.refused.message),
+                (0, true) => format!("unknown: {}", broken.refused.message),
+                (gone, _) => format!("partly done: {gone} removed; {}", broken.refused.message),
+            };
+            Acted {
+                detail,
+                objects: broken.removed,
+                in_doubt: broken.in_doubt,
+                ..Acted::refused(broken.refused)
+            }
+        }
         Ok(pruned) => {
             let body = Bytes::from(pruned.body.to_string());
             let done = Done {
@@ -111,7 +123,7 @@ async fn prune(tenancy: &Tenancy<Upstream>, action: &Action, tenant: &Tenant) ->
                 path_stat: None,
                 body: Body::Sized(body.len() as u64),
             };
-            Acted::done(done, Content::Whole(body), pruned.removed, None)
+            Acted::done(done, Content::Whole(body, None), pruned.removed, None)
         }
     }
 }
@@ -147,22 +159,31 @@ impl Asked<'_> {
         {
             return pull::run(self, begun, done(Body::Stream), body, answer).await;
         }
-        if is_stream(self.action) {
+        // What tells of a change is short, and is waited for. Anything else that is shown as it comes
+        // may be long, or have no end.
+        let streams = match &begun.view {
+            View::Json(_) => false,
+            View::Pass => !self.action.kind().changes() && !is_small(&body),
+            View::Lines(_) => true,
+        };
+        if streams {
             let (_, trouble) = self.settle(&begun, status, &[]);
-            let source = Source::Engine(body);
-            return match begun.view {
-                View::Json(_) => Acted::unreadable(),
-                View::Pass => {
-                    let content = Content::stream(source, None);
-                    Acted::done(done(Body::Stream), content, Vec::new(), trouble)
-                }
-                View::Lines(lines) => {
-                    let content = Content::stream(source, Some(lines));
-                    Acted::done(done(Body::Stream), content, Vec::new(), trouble)
-                }
+            let lines = match begun.view {
+                View::Lines(lines) => Some(lines),
+                View::Json(_) | View::Pass => None,
             };
+            let content = Content::stream(Source::Engine(body), lines);
+            return Acted::done(done(Body::Stream), content, Vec::new(), trouble);
         }
-        let body = match self.engine.whole(body).await {
+        let mut room = self.engine.room(self.tenant);
+        let read = match &begun.view {
+            View::Json(view) if view.is_of_all() => {
+                let keep = |list: &str, it: Value| view.keeps(list, &it).then_some(it);
+                self.engine.sifted(body, &mut room, keep).await
+            }
+            _ => self.engine.whole(body, &mut room).await,
+        };
+        let body = match read {
             Ok(body) => body,
             // The head said that it was done; the caller cannot be shown what was.
             Err(error) => return Acted::failed(&error),
@@ -181,7 +202,8 @@ impl Asked<'_> {
             return Acted::done(done(Body::Empty), Content::Empty, created, trouble);
         }
         let done = done(Body::Sized(body.len() as u64));
-        Acted::done(done, Content::Whole(body), created, trouble)
+        let content = Content::Whole(body, room.into_share());
+        Acted::done(done, content, created, trouble)
     }
 
     /// The engine said no.
@@ -208,6 +230,7 @@ impl Asked<'_> {
             detail: status.to_string(),
             objects: Vec::new(),
             trouble,
+            in_doubt: false,
         }
     }
 
@@ -231,6 +254,7 @@ impl Acted {
             success: true,
             objects,
             trouble,
+            in_doubt: false,
         }
     }
 
@@ -242,43 +266,56 @@ impl Acted {
             success: false,
             objects: Vec::new(),
             trouble: None,
+            in_doubt: false,
         }
     }
 
     /// There is no whole answer.
-    fn failed(error: &Error) -> Self {
-        let (status, message, done) = match error {
-            Error::Connect { .. } => (503, "the engine cannot be reached", "not done"),
-            Error::Timeout(_) => (504, "the engine did not answer in time", "unknown"),
-            Error::TooLarge(_) => (502, "the answer of the engine is too large", "unknown"),
-            _ => (502, "the engine broke the exchange off", "unknown"),
+    fn failed(error: &NotRead) -> Self {
+        let (status, message, in_doubt) = match error {
+            NotRead::NoRoom => {
+                let message = "too many large answers are being read at once; ask again later";
+                (503, message, true)
+            }
+            NotRead::Engine(error) => match error {
+                Error::Connect { .. } => (503, "the engine cannot be reached", false),
+                Error::Timeout(_) => (504, "the engine did not answer in time", true),
+                Error::TooLarge(_) => (502, "the answer of the engine is too large", true),
+                _ => (502, "the engine broke the exchange off", true),
+            },
         };
-        let told = match done {
-            "unknown" => format!("{message}; whether it was done is not known"),
-            _ => message.to_owned(),
+        let (told, done) = match in_doubt {
+            true => (
+                format!("{message}; whether it was done is not known"),
+                "unknown",
+            ),
+            false => (message.to_owned(), "not done"),
         };
-        let refused = refusal(By::Broker, status, told);
         Self {
-            reply: Some(Err(refused)),
-            success: false,
             detail: format!("{done}: {message}"),
-            objects: Vec::new(),
-            trouble: None,
+            in_doubt,
+            ..Self::refused(Refused {
+                retry_after: matches!(error, NotRead::NoRoom).then_some(1),
+                ..refusal(By::Broker, status, told)
+            })
         }
     }
 
     /// The engine did it, and its answer cannot be shown.
     fn unreadable() -> Self {
         let message = "the answer of the engine is not what its API says";
-        let refused = refusal(By::Broker, 502, message.to_owned());
         Self {
-            reply: Some(Err(refused)),
             success: true,
             detail: format!("done, but {message}"),
-            objects: Vec::new(),
-            trouble: None,
+            ..Self::refused(refusal(By::Broker, 502, message.to_owned()))
         }
     }
+}
+
+/// Whether a body is known to be short.
+fn is_small(body: &AnswerBody) -> bool {
+    let length = body.size_hint().exact();
+    length.is_some_and(|length| length <= SMALL as u64)
 }
 
 /// A refusal without a rule or a scope.

@@ -5,21 +5,29 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use cofferdam_action::action::ActionKind;
 use cofferdam_action::floor::Floor;
 use cofferdam_audit::note::SigningKey;
 use cofferdam_audit::record::Event;
 use cofferdam_policy::LoadError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
-use crate::config::{BrokerConfig, ConfigError, PolicyMode};
+use crate::config::{BrokerConfig, ConfigError, PolicyMode, Streams};
 use crate::keys::{Issuers, KeysError};
 use crate::policies::{InForce, Policies};
 use crate::record::Recorder;
-use crate::tenancy::{JournalError, Store, Tenancy};
+use crate::shares::{Share, Shares};
+use crate::tenancy::{JournalError, Owner, Store, Tenancy};
 use crate::upstream::{Timing, Upstream};
 
-/// Changes that are carried out at once. One more waits.
-const CHANGES: u32 = 1024;
+/// Changes that are carried out at once.
+const CHANGES: usize = 1024;
+
+/// Pulls that are carried out at once, beside the changes: a registry may take as long as it likes.
+const PULLS: usize = 128;
+
+/// How long one more waits.
+const ROOM: Duration = Duration::from_secs(1);
 
 /// Hears what an operator should know, a line each.
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -30,7 +38,10 @@ pub struct Broker {
     tenancy: Tenancy<Upstream>,
     engine: Upstream,
     recorder: Recorder,
-    running: Arc<Semaphore>,
+    changes: Shares,
+    pulls: Shares,
+    /// Rung where nobody knows whether the engine has made or named something.
+    doubt: Notify,
     say: Say,
 }
 
@@ -40,6 +51,7 @@ struct Standing {
     floor: Arc<Floor>,
     policies: Policies,
     mode: PolicyMode,
+    streams: Streams,
 }
 
 /// What one call is decided by, from its beginning to its end.
@@ -48,6 +60,7 @@ pub(crate) struct Rules {
     pub(crate) floor: Arc<Floor>,
     pub(crate) policies: InForce,
     pub(crate) mode: PolicyMode,
+    pub(crate) streams: Streams,
 }
 
 /// Why there is no broker.
@@ -107,7 +120,9 @@ impl Broker {
             standing: RwLock::new(Arc::new(standing)),
             engine,
             recorder,
-            running: Arc::new(Semaphore::new(CHANGES as usize)),
+            changes: Shares::new(CHANGES),
+            pulls: Shares::new(PULLS),
+            doubt: Notify::new(),
             say,
         })
     }
@@ -177,7 +192,10 @@ impl Broker {
 
     /// Waits for changes that are carried out, for at most `limit`, and for their records.
     pub async fn finish(&self, limit: Duration) {
-        let all = self.running.acquire_many(CHANGES);
+        let all = async {
+            self.changes.idle().await;
+            self.pulls.idle().await;
+        };
         if tokio::time::timeout(limit, all).await.is_err() {
             self.say("some actions were still under way; the audit log has their intents");
         }
@@ -219,9 +237,24 @@ impl Broker {
         (self.say)(text);
     }
 
-    /// What a stop waits for as long as it is held.
-    pub(crate) async fn running(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.running).acquire_owned().await.ok()
+    /// Room for a change of a tenant, if there is some within a moment. A stop waits for it as long
+    /// as it is held.
+    pub(crate) async fn room_for(&self, kind: ActionKind, owner: Owner) -> Option<Share> {
+        let shares = match kind {
+            ActionKind::ImagePull => &self.pulls,
+            _ => &self.changes,
+        };
+        shares.take_within(owner, 1, ROOM).await
+    }
+
+    /// Takes note that the engine may have done something of which nobody has heard.
+    pub(crate) fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
+    /// Waits for such a note.
+    pub(crate) async fn doubted(&self) {
+        self.doubt.notified().await;
     }
 
     /// What a call is decided by.
@@ -232,6 +265,7 @@ impl Broker {
             floor: Arc::clone(&standing.floor),
             policies: standing.policies.current(),
             mode: standing.mode,
+            streams: standing.streams,
         }
     }
 
@@ -249,6 +283,7 @@ impl Standing {
             floor: Arc::new(Floor::new(config.floor())),
             policies: Policies::read(config.policy.clone())?,
             mode: config.policy_mode,
+            streams: config.streams,
         })
     }
 }

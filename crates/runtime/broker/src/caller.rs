@@ -1,5 +1,7 @@
 //! Who asks: what of a verified token the broker decides by.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use aws_lc_rs::digest;
 use cofferdam_action::floor;
 use cofferdam_audit::record::Who;
@@ -78,6 +80,15 @@ impl Caller {
         self.token.scopes().iter().chain(granted)
     }
 
+    /// For how long the token is still accepted.
+    pub(crate) fn accepted_for(&self, now: SystemTime) -> Duration {
+        /// Longer than any process lives, and short enough for every clock.
+        const LONG: f64 = 1e9;
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = self.token.accepted_until() - now.as_secs_f64();
+        Duration::from_secs_f64(left.clamp(0.0, LONG))
+    }
+
     /// The digest of the token in hex.
     pub(crate) fn token_sha256(&self) -> &str {
         &self.token_sha256
@@ -89,6 +100,7 @@ impl Caller {
             scopes: self.scopes().map(str::to_owned).collect(),
             own_images: images.own,
             local_images: images.local,
+            foreign_images: images.foreign,
         }
     }
 

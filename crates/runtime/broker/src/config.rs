@@ -52,6 +52,9 @@ pub struct BrokerConfig {
     /// What a policy's denial does.
     #[serde(default)]
     pub policy_mode: PolicyMode,
+    /// What becomes of a stream whose token is over.
+    #[serde(default)]
+    pub streams: Streams,
     /// Whose tokens are accepted.
     #[serde(default, rename = "issuer")]
     pub issuers: Vec<IssuerSettings>,
@@ -105,6 +108,19 @@ pub enum PolicyMode {
     /// The action is done, and the audit log says that it would have been refused: for moving in.
     /// Never what concerns another tenant, and never the floor.
     WouldDeny,
+}
+
+/// What becomes of a stream whose token is over: output that is followed, events, a connection to a
+/// container or an exec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Streams {
+    /// It goes on to its own end: the token was valid when it began, and a job may take longer than
+    /// its token is valid. Kubernetes has it so, too.
+    #[default]
+    OutliveToken,
+    /// It is broken off when the token would no longer be accepted.
+    EndWithToken,
 }
 
 /// What is wrong with a configuration. `Display` begins with the file, and its line where there is

@@ -15,6 +15,7 @@ use cofferdam_action::wire::{Answer, Ask, By, Call, Outcome, Refused};
 use cofferdam_audit::record::{Decision, Event};
 use cofferdam_docker::pool::Outgoing;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::act::{Content, Reply, act, refusal};
 use crate::broker::Broker;
@@ -26,6 +27,8 @@ use step::{Denied, Permitted, Recorded};
 pub(crate) struct Served {
     pub(crate) answer: Answer,
     pub(crate) content: Content,
+    /// When a stream is to end, where it ends with its token.
+    pub(crate) until: Option<Instant>,
 }
 
 /// Serves one call. `archive` is what follows the call where it is an upload.
@@ -34,14 +37,14 @@ pub(crate) struct Served {
 /// to its outcome in a task of its own.
 pub(crate) async fn serve(broker: &Arc<Broker>, call: Call, archive: Outgoing) -> Served {
     let request = request_id();
+    let mut until = None;
     let reply = match decide(broker, &request, call).await {
         Err(refused) => Err(refused),
         Ok(permitted) if permitted.changes() => {
+            until = permitted.until();
             let (answer, answered) = oneshot::channel();
             let broker = Arc::clone(broker);
             tokio::spawn(async move {
-                // A stop waits for what holds one of these.
-                let _running = broker.running().await;
                 let mut answer = Some(answer);
                 let reply = carry_out(&broker, permitted, archive, &mut answer).await;
                 if let (Some(answer), Some(reply)) = (answer, reply) {
@@ -52,14 +55,16 @@ pub(crate) async fn serve(broker: &Arc<Broker>, call: Call, archive: Outgoing) -
             answered.await.unwrap_or_else(|_| Err(broke()))
         }
         Ok(permitted) => {
+            until = permitted.until();
             let reply = carry_out(broker, permitted, archive, &mut None).await;
             reply.unwrap_or_else(|| Err(broke()))
         }
     };
-    Served::new(request, reply)
+    Served::new(request, reply, until)
 }
 
-/// Verify, resolve, floor, policy. What is refused is recorded, and nothing has been done.
+/// Verify, resolve, floor, policy, and room to carry it out. What is refused is recorded, and nothing
+/// has been done.
 async fn decide(broker: &Broker, request: &str, call: Call) -> Result<Permitted, Refused> {
     let rules = broker.rules();
     let Call {
@@ -82,7 +87,8 @@ async fn decide(broker: &Broker, request: &str, call: Call) -> Result<Permitted,
         step::scope(&caller, &action, &mut decision)?;
         let resolved = step::resolve(broker, &rules, caller, action, &mut decision).await?;
         let approved = step::floor(broker, &rules, resolved, &mut decision)?;
-        step::policy(&rules, approved, &mut decision)
+        let permitted = step::policy(&rules, approved, &mut decision)?;
+        step::room(broker, permitted).await
     };
     match permitted.await {
         Ok(permitted) => Ok(permitted.recorded_as(bounded(decision))),
@@ -129,8 +135,11 @@ async fn carry_out(
         action,
         tenant,
         host_paths,
+        // Held to the end; a stop waits for it.
+        room: _room,
     } = recorded;
-    let pending = Pending::new(broker, request, action.kind().changes());
+    let changes = action.kind().changes();
+    let pending = Pending::new(broker, request, changes);
     if let Err(refused) = step::walk(&host_paths) {
         let detail = format!("not done: {}", refused.message);
         pending.settle(false, detail, Vec::new()).await;
@@ -148,6 +157,9 @@ async fn carry_out(
     if let Some(trouble) = &acted.trouble {
         broker.say(trouble);
     }
+    if acted.in_doubt && changes {
+        broker.doubt();
+    }
     pending
         .settle(acted.success, acted.detail, acted.objects)
         .await;
@@ -164,7 +176,10 @@ async fn intent(broker: &Broker, permitted: Permitted) -> Result<Recorded, NotRe
         return Ok(recorded);
     }
     let limit = broker.engine().timing.log;
-    match recorder.durably(Event::Intent(decision), limit).await {
+    let written = recorder.durably(Event::Intent(decision), limit);
+    // The connection is there by the time that the intent is.
+    let (written, ()) = tokio::join!(written, broker.engine().open_ahead());
+    match written {
         Ok(()) => Ok(recorded),
         Err(late @ NotRecorded::Late(_)) => {
             // It may get to the disk after all, and must not look like something that was done.
@@ -178,7 +193,7 @@ async fn intent(broker: &Broker, permitted: Permitted) -> Result<Recorded, NotRe
 }
 
 impl Served {
-    fn new(request: String, reply: Reply) -> Self {
+    fn new(request: String, reply: Reply, until: Option<Instant>) -> Self {
         let (outcome, content) = match reply {
             Ok((done, content)) => (Outcome::Done(done), content),
             Err(refused) => (Outcome::Refused(refused), Content::Empty),
@@ -186,6 +201,7 @@ impl Served {
         Self {
             answer: Answer { request, outcome },
             content,
+            until,
         }
     }
 }

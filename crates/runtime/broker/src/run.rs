@@ -2,7 +2,6 @@
 
 mod follow;
 mod listen;
-mod notify;
 mod rotate;
 
 use std::os::fd::AsRawFd as _;
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cofferdam_sandbox::{Confinement, Role, User, confine};
+use cofferdam_sandbox::{Confinement, Role, SocketFile, User, confine, notify};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -96,7 +95,7 @@ pub fn run(
         make_private(directory, config.user.as_deref())?;
     }
     let peer = peer(&config)?;
-    let listener = listen::bind(&config)?;
+    let (listener, socket) = listen::bind(&config)?;
     let report = confine(&confinement(&config, peer, &listener))?;
     for line in report.lines() {
         say(&line.to_string());
@@ -107,12 +106,13 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    runtime.block_on(serve(config, listener, peer, say, ready))
+    runtime.block_on(serve(config, listener, &socket, peer, say, ready))
 }
 
 async fn serve(
     config: BrokerConfig,
     listener: StdListener,
+    socket: &SocketFile,
     peer: Peer,
     say: Say,
     ready: impl FnOnce(),
@@ -120,8 +120,10 @@ async fn serve(
     engine_is_there(&config.engine)?;
     let mut signals = Signals::new().map_err(RunError::Runtime)?;
     let broker = Arc::new(Broker::open(&config, Timing::default(), Arc::clone(&say))?);
-    follow::reconcile(&broker, &config.audit()).await?;
-    let following = tokio::spawn(follow::events(Arc::clone(&broker), config.audit()));
+    let intents = follow::Intents::all(config.audit());
+    follow::reconcile(&broker, &intents).await?;
+    let intents = intents.from_now();
+    let following = tokio::spawn(follow::events(Arc::clone(&broker), intents));
 
     let mut rotating = tokio::task::JoinSet::new();
     if let Some(rotation) = config.rotation.clone() {
@@ -144,10 +146,10 @@ async fn serve(
         .notice(format!("the broker has started; {}", held.join("; ")))
         .await;
     ready();
-    notify::tell("READY=1");
+    notify("READY=1");
 
     signals.attend(&broker, config.source()).await;
-    notify::tell("STOPPING=1");
+    notify("STOPPING=1");
     // The server hears it, or is gone already.
     let _ = stop.send(true);
     let _ = serving.await;
@@ -155,7 +157,7 @@ async fn serve(
     rotating.abort_all();
     broker.notice("the broker has stopped".to_owned()).await;
     broker.finish(CHANGES).await;
-    listen::remove(&config.socket);
+    socket.remove();
     Ok(())
 }
 
@@ -188,12 +190,12 @@ impl Signals {
                         broker.refresh().await;
                         continue;
                     };
-                    notify::tell("RELOADING=1");
+                    notify("RELOADING=1");
                     if let Err(error) = broker.reload(source).await {
                         let text = format!("{error}; what was there before stays in force");
                         broker.notice(text).await;
                     }
-                    notify::tell("READY=1");
+                    notify("READY=1");
                 }
             }
         }

@@ -30,7 +30,7 @@ pub use engine::{Engine, EngineFailure, Reply};
 pub use images::CallerImages;
 pub use mark::mark;
 pub use owner::{Kind, NotAnOwner, Object, Owner, Tenant};
-pub use prune::Pruned;
+pub use prune::{PruneBroken, Pruned};
 pub use reconcile::Reconciled;
 pub use settle::Settled;
 pub use store::{Counts, JournalError, Store};
@@ -74,10 +74,11 @@ impl<E: Engine> Tenancy<E> {
     }
 
     /// What the engine says in an error, as the tenant may hear it: without the prefix of their own
-    /// names, and not at all where it names an object of another.
+    /// names and without the engine's own directories, and not at all where it names an object of
+    /// another.
     #[must_use]
     pub fn message(&self, tenant: &Tenant, text: &str) -> String {
-        names::message(text, tenant)
+        names::message(text, &tenant.owner, tenant.sees_all)
     }
 
     fn allowed(&self) -> Arc<floor::Images> {

@@ -2,20 +2,34 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cofferdam_action::action::Action;
 use cofferdam_action::encode::{EngineBody, EngineRequest, encode};
 use cofferdam_docker::Error;
 use cofferdam_docker::pool::{AnswerBody, Call, Hijack, Outgoing, Pool};
 use hyper::{Method, Response};
+use serde_json::Value;
 
-use crate::tenancy;
+use crate::shares::{Share, Shares};
+use crate::sieve::Sieve;
+use crate::tenancy::{self, Owner, Tenant};
 
 /// Idle connections to the engine that are kept.
 const KEPT: usize = 64;
 
-/// Bytes of an answer that is read whole.
-pub(crate) const WHOLE: usize = 64 << 20;
+/// Bytes of an answer that is read whole: for whoever sees all, and for the broker itself. It is
+/// also what one element of a list may have: an image can have 8 MiB of labels, each byte of which
+/// JSON may write with six.
+const WHOLE: usize = 64 << 20;
+
+/// The same for a tenant, who gets what is their own alone.
+const WHOLE_OF_ONE: usize = 16 << 20;
+
+/// Bytes of answers that are held at once, until the gate has them: a caller may read slowly.
+const HELD: usize = 256 << 20;
+
+/// Bytes of an answer that do not count as held; what is more counts in such steps.
+pub(crate) const SMALL: usize = 64 << 10;
 
 /// How long the engine, the gate and the audit log may take.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +62,26 @@ impl Default for Timing {
 pub(crate) struct Upstream {
     pool: Pool,
     pub(crate) timing: Timing,
+    held: Shares,
+}
+
+/// Room for an answer that is read whole.
+pub(crate) struct Room {
+    most: usize,
+    /// Whose answer it is; nobody's where the broker itself asks.
+    of: Option<(Shares, Owner)>,
+    share: Option<Share>,
+}
+
+/// Why an answer is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotRead {
+    /// The engine, or its answer.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// Too many large answers are held already.
+    #[error("too many large answers are being read at once")]
+    NoRoom,
 }
 
 /// What the engine answered to something that is not hijacked.
@@ -63,7 +97,25 @@ impl Upstream {
         Self {
             pool: Pool::unix(socket, KEPT),
             timing,
+            held: Shares::new(HELD / SMALL),
         }
+    }
+
+    /// Room for an answer to a tenant.
+    pub(crate) fn room(&self, tenant: &Tenant) -> Room {
+        Room {
+            most: match tenant.sees_all {
+                true => WHOLE,
+                false => WHOLE_OF_ONE,
+            },
+            of: Some((self.held.clone(), tenant.owner)),
+            share: None,
+        }
+    }
+
+    /// Opens a connection for the next change.
+    pub(crate) async fn open_ahead(&self) {
+        self.pool.open_ahead().await;
     }
 
     /// Asks for an action, once. `archive` is what follows the head of an upload.
@@ -100,11 +152,76 @@ impl Upstream {
     }
 
     /// The rest of an answer, whole.
-    pub(crate) async fn whole(&self, body: AnswerBody) -> Result<Bytes, Error> {
+    pub(crate) async fn whole(&self, body: AnswerBody, room: &mut Room) -> Result<Bytes, NotRead> {
+        let mut all = BytesMut::new();
+        let take = |bytes: &[u8]| {
+            all.extend_from_slice(bytes);
+            Ok(all.len())
+        };
+        self.read(body, room, take).await?;
+        Ok(all.freeze())
+    }
+
+    /// The rest of an answer without those elements of its lists that are not to be kept; see
+    /// [`Sieve`].
+    pub(crate) async fn sifted(
+        &self,
+        body: AnswerBody,
+        room: &mut Room,
+        keep: impl FnMut(&str, Value) -> Option<Value>,
+    ) -> Result<Bytes, NotRead> {
+        let mut sieve = Sieve::new(keep);
+        self.read(body, room, |bytes| Ok(sieve.take(bytes)?))
+            .await?;
+        Ok(sieve.end().into())
+    }
+
+    /// Hands the rest of an answer to `take`, which says how much of it is held.
+    async fn read(
+        &self,
+        mut body: AnswerBody,
+        room: &mut Room,
+        mut take: impl FnMut(&[u8]) -> Result<usize, Error>,
+    ) -> Result<(), NotRead> {
+        let all = async {
+            while let Some(chunk) = body.chunk().await? {
+                room.hold(take(&chunk)?)?;
+            }
+            Ok::<_, NotRead>(())
+        };
         let limit = self.timing.body;
-        tokio::time::timeout(limit, body.whole(WHOLE))
+        tokio::time::timeout(limit, all)
             .await
             .map_err(|_| Error::Timeout(limit))?
+    }
+
+    /// Asks what only the broker wants to know.
+    async fn ask_and_read<F>(
+        &self,
+        action: &Action,
+        read: impl FnOnce(AnswerBody) -> F,
+    ) -> Result<tenancy::Reply, tenancy::EngineFailure>
+    where
+        F: Future<Output = Result<Bytes, NotRead>>,
+    {
+        let unreachable = |error: String| tenancy::EngineFailure::Unreachable(error);
+        let Some(request) = encode(action) else {
+            let why = "a prune is asked object by object".to_owned();
+            return Err(unreachable(why));
+        };
+        let answered = self.request(action, request, Outgoing::Empty).await;
+        match answered.map_err(|error| unreachable(error.to_string()))? {
+            Answered::Answer(answer) => {
+                let status = answer.status().as_u16();
+                let body = read(answer.into_body()).await;
+                let body = body.map_err(|error| unreachable(error.to_string()))?;
+                Ok(tenancy::Reply { status, body })
+            }
+            Answered::Streams(_) => {
+                let why = "it turned the connection into a stream".to_owned();
+                Err(unreachable(why))
+            }
+        }
     }
 
     /// How long the head of the answer may take; without end for what waits by its nature.
@@ -131,24 +248,53 @@ impl Upstream {
     }
 }
 
+impl Room {
+    const fn of_the_broker() -> Self {
+        Self {
+            most: WHOLE,
+            of: None,
+            share: None,
+        }
+    }
+
+    /// What is to be kept for as long as the answer is.
+    pub(crate) fn into_share(self) -> Option<Share> {
+        self.share
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), NotRead> {
+        if bytes > self.most {
+            return Err(Error::TooLarge(self.most).into());
+        }
+        let (Some((shares, owner)), true) = (&self.of, bytes > SMALL) else {
+            return Ok(());
+        };
+        let wanted = bytes.div_ceil(SMALL);
+        let has = match &mut self.share {
+            None => {
+                self.share = shares.take(*owner, wanted);
+                self.share.is_some()
+            }
+            Some(share) => share.grow_to(wanted),
+        };
+        has.then_some(()).ok_or(NotRead::NoRoom)
+    }
+}
+
 impl tenancy::Engine for Upstream {
     async fn ask(&self, action: &Action) -> Result<tenancy::Reply, tenancy::EngineFailure> {
-        let unreachable = |error: Error| tenancy::EngineFailure::Unreachable(error.to_string());
-        let Some(request) = encode(action) else {
-            let why = "a prune is asked object by object".to_owned();
-            return Err(tenancy::EngineFailure::Unreachable(why));
-        };
-        let answered = self.request(action, request, Outgoing::Empty).await;
-        match answered.map_err(unreachable)? {
-            Answered::Answer(answer) => {
-                let status = answer.status().as_u16();
-                let body = self.whole(answer.into_body()).await.map_err(unreachable)?;
-                Ok(tenancy::Reply { status, body })
-            }
-            Answered::Streams(_) => {
-                let why = "it turned the connection into a stream".to_owned();
-                Err(tenancy::EngineFailure::Unreachable(why))
-            }
-        }
+        let mut room = Room::of_the_broker();
+        let read = |body| async move { self.whole(body, &mut room).await };
+        self.ask_and_read(action, read).await
+    }
+
+    async fn ask_each(
+        &self,
+        action: &Action,
+        keep: impl FnMut(&str, Value) -> Option<Value> + Send,
+    ) -> Result<tenancy::Reply, tenancy::EngineFailure> {
+        let mut room = Room::of_the_broker();
+        let read = |body| async move { self.sifted(body, &mut room, keep).await };
+        self.ask_and_read(action, read).await
     }
 }

@@ -93,6 +93,35 @@ kinds! {
     VolumePrune "volume.prune" "volumes:write" changes;
 }
 
+impl ActionKind {
+    /// Whether the head of the answer may come late by the nature of the action: it waits for a
+    /// container, a registry or a disk, or for what is yet to happen. The engine sends the head of
+    /// followed logs with their first line, which may be hours away. Whoever asks waits for as long
+    /// as somebody wants the answer.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(
+            self,
+            ActionKind::ContainerWait
+                | ActionKind::ContainerStop
+                | ActionKind::ContainerRestart
+                | ActionKind::ContainerRemove
+                | ActionKind::ContainerPrune
+                | ActionKind::ContainerCopyIn
+                | ActionKind::ContainerCopyOut
+                | ActionKind::ContainerChanges
+                | ActionKind::ContainerLogs
+                | ActionKind::ContainerStats
+                | ActionKind::DiskUsage
+                | ActionKind::Events
+                | ActionKind::ImagePull
+                | ActionKind::ImageRemove
+                | ActionKind::NetworkPrune
+                | ActionKind::VolumePrune
+        )
+    }
+}
+
 impl Action {
     /// The kind of this action.
     #[must_use]

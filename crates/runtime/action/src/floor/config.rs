@@ -36,6 +36,9 @@ pub struct Images {
     pub allow: Vec<ImagePattern>,
     /// Whether every image that the engine has is allowed, whoever put it there.
     pub local: bool,
+    /// Whether another tag or digest of a repository that the engine has may be pulled, for trying
+    /// things out.
+    pub pull_local: bool,
 }
 
 /// Bounds of what a container may use up, and what it gets where it says nothing.
@@ -104,12 +107,12 @@ impl Default for Limits {
             memory_max: 8192 * MIB,
             pids_default: 1024,
             pids_max: 4096,
-            shm_max: 1024 * MIB,
+            shm_max: 2048 * MIB,
             tmpfs_max: 2048 * MIB,
             nofile_max: 1 << 20,
             log_max: 1024 * MIB,
             stop_timeout_max: 300,
-            health_interval_min: 5,
+            health_interval_min: 2,
         }
     }
 }
@@ -135,11 +138,14 @@ impl Default for LabelRules {
             "autoheal",
             "caddy",
             "chadburn",
+            "co.elastic",
             "com.centurylinklabs.watchtower",
+            "com.datadoghq.ad",
             "com.github.jrcs.letsencrypt_nginx_proxy_companion",
             "com.github.nginx-proxy",
             "com.ouroboros",
             "coolify",
+            "deck-chores",
             "deunhealth",
             "diun",
             "docker-volume-backup",
@@ -175,6 +181,11 @@ impl FloorConfig {
                 "every image that the engine has is allowed, whoever put it there".to_owned(),
             );
         }
+        if self.images.pull_local {
+            warnings.push(
+                "every tag and digest of a repository that the engine has may be pulled".to_owned(),
+            );
+        }
         let beyond = self.capabilities.keep.iter().chain(&self.capabilities.add);
         let known = Capabilities::default().keep;
         for capability in beyond
@@ -206,13 +217,13 @@ mod tests {
     #[test]
     fn what_weakens_a_configuration_is_said() {
         let config: FloorConfig = serde_json::from_value(serde_json::json!({
-            "images": { "allow": ["*"] },
+            "images": { "allow": ["*"], "pull_local": true },
             "capabilities": { "add": ["SYS_ADMIN"] },
             "exception": [{ "host_path": "/", "below": true, "mode": "rw", "scope": "all" }],
         }))
         .unwrap();
         let warnings = config.warnings().join("\n");
-        for word in ["every image", "SYS_ADMIN", "`/`"] {
+        for word in ["every image", "may be pulled", "SYS_ADMIN", "`/`"] {
             assert!(warnings.contains(word), "{warnings}");
         }
     }

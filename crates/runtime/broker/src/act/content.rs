@@ -1,20 +1,25 @@
 //! What follows the head of an answer.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use cofferdam_docker::pool::{AnswerBody, Streams};
 use tokio::sync::mpsc;
 
+use crate::lines::Lines;
+use crate::shares::Share;
 use crate::tenancy::LinesView;
 
 /// Bytes of one line of a stream of JSON documents.
-const MAX_LINE: usize = 1 << 20;
+///
+/// An event repeats the labels of its object, and of an exec the command twice; the floor lets 64 KiB
+/// of each through, and JSON may write a byte with six.
+const MAX_LINE: usize = 2 << 20;
 
 /// What follows the head.
 pub(crate) enum Content {
     /// Nothing.
     Empty,
-    /// All of it.
-    Whole(Bytes),
+    /// All of it, and the room that it takes until the gate has it.
+    Whole(Bytes, Option<Share>),
     /// Bytes as they come.
     Stream(Box<Stream>),
     /// Bytes in both directions.
@@ -24,7 +29,7 @@ pub(crate) enum Content {
 /// Bytes as they come.
 pub(crate) struct Stream {
     source: Source,
-    lines: Option<Lines>,
+    lines: Option<Shown>,
 }
 
 /// Where they come from.
@@ -36,10 +41,9 @@ pub(crate) enum Source {
 }
 
 /// Lines that are shown as far as the tenant may see them.
-struct Lines {
+struct Shown {
     view: LinesView,
-    /// What has come of the line that is not whole yet.
-    partial: BytesMut,
+    lines: Lines,
 }
 
 /// The stream ended before its end.
@@ -48,9 +52,9 @@ pub(crate) struct BrokenOff;
 
 impl Content {
     pub(crate) fn stream(source: Source, lines: Option<LinesView>) -> Self {
-        let lines = lines.map(|view| Lines {
+        let lines = lines.map(|view| Shown {
             view,
-            partial: BytesMut::new(),
+            lines: Lines::new(MAX_LINE),
         });
         Content::Stream(Box::new(Stream { source, lines }))
     }
@@ -67,10 +71,7 @@ impl Stream {
             let Some(lines) = &mut self.lines else {
                 return Ok(chunk);
             };
-            let shown = match &chunk {
-                Some(chunk) => lines.take(chunk)?,
-                None => lines.end(),
-            };
+            let shown = lines.show(chunk.as_deref());
             if chunk.is_none() || !shown.is_empty() {
                 return Ok((!shown.is_empty()).then_some(shown));
             }
@@ -78,36 +79,21 @@ impl Stream {
     }
 }
 
-impl Lines {
-    fn take(&mut self, chunk: &[u8]) -> Result<Bytes, BrokenOff> {
+impl Shown {
+    /// What is seen of the lines that end with this chunk, or with the stream. A line that is too
+    /// long is seen by nobody, and ends nobody's stream.
+    fn show(&mut self, chunk: Option<&[u8]>) -> Bytes {
         let mut shown = BytesMut::new();
-        self.partial.extend_from_slice(chunk);
-        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-            let line = self.partial.split_to(end);
-            self.partial.advance(1);
-            show(&mut self.view, &line, &mut shown);
+        let show = |line: Option<&[u8]>| {
+            if let Some(line) = line.and_then(|line| self.view.apply(line)) {
+                shown.extend_from_slice(&line);
+                shown.extend_from_slice(b"\n");
+            }
+        };
+        match chunk {
+            Some(chunk) => self.lines.take(chunk, show),
+            None => self.lines.end(show),
         }
-        match self.partial.len() > MAX_LINE {
-            true => Err(BrokenOff),
-            false => Ok(shown.freeze()),
-        }
-    }
-
-    fn end(&mut self) -> Bytes {
-        let mut shown = BytesMut::new();
-        let line = std::mem::take(&mut self.partial);
-        show(&mut self.view, &line, &mut shown);
         shown.freeze()
-    }
-}
-
-fn show(view: &mut LinesView, line: &[u8], shown: &mut BytesMut) {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return;
-    }
-    if let Some(line) = view.apply(line) {
-        shown.extend_from_slice(&line);
-        shown.extend_from_slice(b"\n");
     }
 }

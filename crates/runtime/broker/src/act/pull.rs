@@ -1,12 +1,12 @@
 //! A pull: the engine says what became of it at the end of its progress, and gives it up when
 //! nobody listens. So it is read to the end whether the caller still listens or not.
 
-use bytes::{Buf as _, BytesMut};
 use cofferdam_action::wire::Done;
 use cofferdam_docker::pool::AnswerBody;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Acted, Asked, Content, Reply, Source};
+use crate::lines::Lines;
 use crate::tenancy::{Begun, View};
 
 /// Chunks of progress that wait for a slow caller; beyond them the engine waits.
@@ -33,7 +33,7 @@ pub(super) async fn run(
     // A caller who is gone hears nothing.
     let _ = answer.send(Ok((done, Content::stream(Source::Task(receiver), lines))));
 
-    let mut progress = Progress::default();
+    let mut progress = Progress::new();
     let mut listener = Some(chunks);
     let broken = loop {
         match body.chunk().await {
@@ -65,34 +65,38 @@ pub(super) async fn run(
         detail,
         objects: Vec::new(),
         trouble,
+        in_doubt: false,
     }
 }
 
 /// What the lines of progress say of the end.
-#[derive(Debug, Default)]
 struct Progress {
-    partial: BytesMut,
+    lines: Lines,
     failure: Option<String>,
 }
 
 impl Progress {
+    const fn new() -> Self {
+        Self {
+            lines: Lines::new(MAX_LINE),
+            failure: None,
+        }
+    }
+
     fn take(&mut self, chunk: &[u8]) {
-        self.partial.extend_from_slice(chunk);
-        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
-            let line = self.partial.split_to(end);
-            self.partial.advance(1);
-            let line: Result<serde_json::Value, _> = serde_json::from_slice(&line);
+        self.lines.take(chunk, |line| {
+            let Some(line) = line else {
+                // No line of progress is so long; what is in it is not known.
+                self.failure = Some("its progress could not be read".to_owned());
+                return;
+            };
+            let line: Result<serde_json::Value, _> = serde_json::from_slice(line);
             if let Ok(line) = line
                 && let Some(error) = line.get("error").and_then(|error| error.as_str())
             {
                 self.failure = Some(error.chars().take(200).collect());
             }
-        }
-        if self.partial.len() > MAX_LINE {
-            // No line of progress is so long; what is in it is not known.
-            self.partial.clear();
-            self.failure = Some("its progress could not be read".to_owned());
-        }
+        });
     }
 }
 
@@ -104,13 +108,13 @@ mod tests {
     fn a_failure_at_the_end_of_the_progress_is_seen_however_it_is_cut() {
         let text = "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{},\"error\":\"no \\\"error\\\" here\"}\r\n";
         for cut in 1..text.len() {
-            let mut progress = Progress::default();
+            let mut progress = Progress::new();
             for part in text.as_bytes().chunks(cut) {
                 progress.take(part);
             }
             assert_eq!(progress.failure.as_deref(), Some("no \"error\" here"));
         }
-        let mut progress = Progress::default();
+        let mut progress = Progress::new();
         progress.take(b"{\"status\":\"error\"}\n");
         assert_eq!(progress.failure, None);
     }

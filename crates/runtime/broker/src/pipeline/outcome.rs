@@ -48,6 +48,9 @@ impl Drop for Pending<'_> {
         let Some(request) = self.request.take() else {
             return;
         };
+        if self.changes {
+            self.broker.doubt();
+        }
         let detail = "unknown: nobody waited for the answer".to_owned();
         let outcome = event(request, false, detail, Vec::new());
         let recorder: Recorder = self.broker.recorder().clone();

@@ -11,12 +11,14 @@ use cofferdam_action::wire::{By, RawToken, Refused};
 use cofferdam_audit::record::Decision;
 use cofferdam_policy::{Decision as Verdict, Request, Resource, ResourceKind};
 use cofferdam_token::{Sender, base64url};
+use tokio::time::Instant;
 
 use crate::act::refusal;
 use crate::broker::{Broker, Rules};
 use crate::caller::{Caller, hex, token_sha256, who};
-use crate::config::PolicyMode;
+use crate::config::{PolicyMode, Streams};
 use crate::host_path;
+use crate::shares::Share;
 use crate::tenancy::{self, Kind, Object, Tenant};
 
 /// It is refused: what the caller hears, and what the audit log says.
@@ -53,6 +55,9 @@ pub(crate) struct Permitted {
     action: Action,
     host_paths: Vec<HostPathUse>,
     decision: Decision,
+    room: Option<Share>,
+    /// When a stream of it is to end, where it ends with its token.
+    until: Option<Instant>,
 }
 
 /// An action that stands in the audit log, and may be done.
@@ -62,6 +67,8 @@ pub(super) struct Recorded {
     pub(super) action: Action,
     pub(super) tenant: Tenant,
     pub(super) host_paths: Vec<HostPathUse>,
+    /// Of a change; see [`room`].
+    pub(super) room: Option<Share>,
 }
 
 /// Who is it? Nothing that the gate says of the token is believed.
@@ -259,6 +266,10 @@ pub(super) fn policy(
         }
         decision.reason = format!("would be denied by policy, but none is enforced: {reason}");
     }
+    let until = match rules.streams {
+        Streams::OutliveToken => None,
+        Streams::EndWithToken => Some(Instant::now() + caller.accepted_for(SystemTime::now())),
+    };
     let host_paths = approved.host_paths().to_vec();
     let mut action = approved.into_action();
     tenancy::mark(&mut action, &tenant.owner, &decision.request);
@@ -267,7 +278,34 @@ pub(super) fn policy(
         action,
         host_paths,
         decision: Decision::default(),
+        room: None,
+        until,
     })
+}
+
+/// Is there room for it? A change goes on when its caller is gone, so no tenant may have so many
+/// under way that there is none for others. It is refused before there is an intent.
+pub(super) async fn room(broker: &Broker, permitted: Permitted) -> Result<Permitted, Denied> {
+    if !permitted.changes() {
+        return Ok(permitted);
+    }
+    let kind = permitted.action.kind();
+    match broker.room_for(kind, permitted.tenant.owner).await {
+        Some(room) => Ok(Permitted {
+            room: Some(room),
+            ..permitted
+        }),
+        None => {
+            let message = "too much is under way already, so it was not done; ask again later";
+            Err(Denied {
+                reason: message.to_owned(),
+                refused: Refused {
+                    retry_after: Some(5),
+                    ..refusal(By::Broker, 503, message.to_owned())
+                },
+            })
+        }
+    }
 }
 
 impl Permitted {
@@ -279,18 +317,25 @@ impl Permitted {
         self.action.kind().changes()
     }
 
+    pub(super) const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
     pub(super) fn into_recorded(self) -> (Decision, Recorded) {
         let Self {
             tenant,
             action,
             host_paths,
             decision,
+            room,
+            until: _,
         } = self;
         let recorded = Recorded {
             request: decision.request.clone(),
             action,
             tenant,
             host_paths,
+            room,
         };
         (decision, recorded)
     }

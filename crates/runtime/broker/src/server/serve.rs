@@ -87,7 +87,11 @@ async fn one(
     reader: &mut Reader,
     writer: &mut Writer,
 ) -> Result<(), Broken> {
-    let Served { answer, content } = match input {
+    let Served {
+        answer,
+        content,
+        until,
+    } = match input {
         Input::None => tokio::select! {
             served = serve(broker, call, Outgoing::Empty) => served,
             () = reader.gone() => return Err(Broken::Aborted),
@@ -115,15 +119,25 @@ async fn one(
     };
     let json = serde_json::to_vec(&answer).map_err(|_| Broken::OutOfTurn)?;
     writer.put(&Frame::Answer(json.into()))?;
-    match content {
-        Content::Hijacked(streams) => both(*streams, reader, writer).await,
-        content => {
-            one_way(content, reader, writer).await?;
-            match input {
-                Input::None | Input::Archive => Ok(()),
-                Input::Streams => within(LINGER, discard(reader)).await,
+    let whole = matches!(content, Content::Empty | Content::Whole(..));
+    let written = async {
+        match content {
+            Content::Hijacked(streams) => both(*streams, reader, writer).await,
+            content => {
+                one_way(content, reader, writer).await?;
+                match input {
+                    Input::None | Input::Archive => Ok(()),
+                    Input::Streams => within(LINGER, discard(reader)).await,
+                }
             }
         }
+    };
+    match until {
+        // The gate hears no end, so nobody takes what has come for all there is.
+        Some(until) if !whole => tokio::time::timeout_at(until, written)
+            .await
+            .map_err(|_| Broken::Aborted)?,
+        _ => written.await,
     }
 }
 
@@ -131,7 +145,7 @@ async fn one(
 async fn answer_to(served: Served, writer: &mut Writer) -> Result<(), Broken> {
     let json = serde_json::to_vec(&served.answer).map_err(|_| Broken::OutOfTurn)?;
     writer.put(&Frame::Answer(json.into()))?;
-    if let Content::Whole(bytes) = served.content {
+    if let Content::Whole(bytes, _held) = served.content {
         writer.data(bytes).await?;
     }
     writer.put(&Frame::End)?;
@@ -142,7 +156,7 @@ async fn answer_to(served: Served, writer: &mut Writer) -> Result<(), Broken> {
 async fn one_way(content: Content, reader: &mut Reader, writer: &mut Writer) -> Result<(), Broken> {
     match content {
         Content::Empty | Content::Hijacked(_) => {}
-        Content::Whole(bytes) => writer.data(bytes).await?,
+        Content::Whole(bytes, _held) => writer.data(bytes).await?,
         Content::Stream(mut stream) => {
             // The head goes out at once: clients wait for it before they go on.
             writer.flush().await?;

@@ -1,5 +1,7 @@
 //! What comes right before the engine is asked.
 
+use std::collections::BTreeSet;
+
 use cofferdam_action::action::{Action, ContainerListQuery};
 use cofferdam_action::filter::{FilterKey, Filters, OWN};
 use cofferdam_action::image::ImageSelector;
@@ -11,7 +13,7 @@ use super::images::short_id;
 use super::owner::{Kind, Tenant};
 use super::resolve::{missing, no_answer};
 use super::sight::Sight;
-use super::store::TagClaim;
+use super::store::{JournalError, TagClaim};
 use super::view::{Counts, EventFilter, Lines, NameFilter, Shape, View};
 use super::{Tenancy, mark};
 
@@ -22,7 +24,7 @@ pub struct Begun {
     /// How the engine's answer is shown.
     pub view: View,
     /// A name of an image that nobody else may make meanwhile.
-    _tag: Option<TagClaim>,
+    pub(super) tag: Option<TagClaim>,
 }
 
 impl<E: Engine> Tenancy<E> {
@@ -31,19 +33,32 @@ impl<E: Engine> Tenancy<E> {
     /// will forget by it, and holds what two tenants could want at once.
     ///
     /// # Errors
-    /// 404 for a filter by an object that is not the caller's; 409 where somebody else is making
-    /// the same name of an image; 503 where the engine had to be asked and did not answer.
+    /// 400 for a filter of names that would cost too much; 404 for a filter by an object that is
+    /// not the caller's; 409 where somebody else is making
+    /// the same name of an image; 503 where the engine had to be asked and did not answer, or where
+    /// a name of an image cannot be written down.
     pub async fn begin(&self, action: &mut Action, tenant: &Tenant) -> Result<Begun, Refused> {
         let sight = self.sight(tenant);
         let claim = match action {
             Action::ImageTag { target, .. } => {
                 let claim = self.store.claim_tag(target, tenant.owner);
-                Some(claim.ok_or_else(|| taken(&target.to_string()))?)
+                let claim = claim.ok_or_else(|| taken(&target.to_string()))?;
+                // A tag has no mark by which it could be given back to whoever made it. So it is
+                // written down before it is made, and struck out again where it was not.
+                let noted = self.store.own_tag(target, tenant.owner);
+                noted.map_err(|failure| {
+                    if claim.is_new() {
+                        // It says the same again, and the name is free.
+                        let _ = self.store.untag(target);
+                    }
+                    not_noted(&failure)
+                })?;
+                Some(claim)
             }
             _ => None,
         };
         let view = self.view(action, tenant, sight).await?;
-        Ok(Begun { view, _tag: claim })
+        Ok(Begun { view, tag: claim })
     }
 
     /// Exhaustive, so that a new action is shown to nobody before somebody has said how.
@@ -66,9 +81,10 @@ impl<E: Engine> Tenancy<E> {
                 return Ok(View::lines(sight, Lines::Events(filter)));
             }
 
-            Action::ContainerList(query) => self.list_containers(query, tenant)?,
+            Action::ContainerList(query) => self.list_containers(query, tenant, &sight).await?,
             Action::ContainerInspect { .. } => Shape::Container,
             Action::ContainerStats { .. } => return Ok(View::lines(sight, Lines::Stats)),
+            Action::ContainerWait { .. } => return Ok(View::lines(sight, Lines::Wait)),
             Action::ContainerCreate(_) | Action::ExecCreate { .. } | Action::NetworkCreate(_) => {
                 Shape::Same
             }
@@ -96,21 +112,20 @@ impl<E: Engine> Tenancy<E> {
 
             Action::NetworkList { filters } => {
                 drop_own(filters);
-                Shape::Networks(names(filters))
+                Shape::Networks(names(filters)?)
             }
             Action::NetworkInspect { .. } => Shape::Network,
 
             Action::VolumeList { filters } => {
                 drop_own(filters);
                 self.learn(tenant).await?;
-                Shape::Volumes(names(filters))
+                Shape::Volumes(names(filters)?)
             }
             Action::VolumeInspect { .. } | Action::VolumeCreate { .. } => Shape::Volume,
 
             Action::ExecInspect { .. }
             | Action::ContainerChanges { .. }
             | Action::ContainerTop { .. }
-            | Action::ContainerWait { .. }
             | Action::Ping
             | Action::ContainerLogs(_)
             | Action::ContainerStart { .. }
@@ -143,10 +158,11 @@ impl<E: Engine> Tenancy<E> {
 
     /// Names are the tenant's, and a number of containers is of theirs, so the broker applies both.
     /// The engine narrows by the owner's mark first, since a list of everybody's is long.
-    fn list_containers(
+    async fn list_containers(
         &self,
         query: &mut ContainerListQuery,
         tenant: &Tenant,
+        sight: &Sight,
     ) -> Result<Shape, Refused> {
         let filters = &mut query.filters;
         drop_own(filters);
@@ -174,7 +190,21 @@ impl<E: Engine> Tenancy<E> {
                     .collect();
             }
         }
-        let names = names(filters);
+        // The engine would tell by one's own containers whether another's tag is of their image.
+        let mut is_empty = false;
+        if let Some(texts) = filters.0.remove(&FilterKey::Ancestor) {
+            let mut seen = BTreeSet::new();
+            for text in texts {
+                if self.sees_image(&text, sight).await? {
+                    seen.insert(text);
+                }
+            }
+            is_empty = seen.is_empty();
+            if !is_empty {
+                filters.0.insert(FilterKey::Ancestor, seen);
+            }
+        }
+        let names = names(filters)?;
         if !tenant.sees_all {
             let labels = filters.0.entry(FilterKey::Label).or_default();
             labels.insert(format!("{}={}", mark::OWNER, tenant.owner));
@@ -183,6 +213,7 @@ impl<E: Engine> Tenancy<E> {
         let limit = query.limit.take().filter(|limit| *limit > 0);
         query.all |= limit.is_some();
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let limit = if is_empty { Some(0) } else { limit };
         Ok(Shape::Containers { names, limit })
     }
 
@@ -199,30 +230,32 @@ impl<E: Engine> Tenancy<E> {
         drop_own(filters);
         for key in [FilterKey::Before, FilterKey::Since] {
             for text in filters.0.get(&key).into_iter().flatten() {
-                let image = match ImageSelector::parse(text) {
-                    Ok(ImageSelector::Name(image)) => Some(image),
-                    _ => None,
-                };
-                let sees = match image {
-                    Some(image) if short_id(&image).is_none() => sight.sees_image_ref(&image),
-                    // An id, or the beginning of one; it must be of images that are seen alone.
-                    _ => {
-                        let digits = text.strip_prefix("sha256:").unwrap_or(text);
-                        let known = self.images.find(&self.engine, |known| {
-                            known.by_prefix(digits).next().is_some()
-                        });
-                        let known = known.await.map_err(|failure| no_answer(&failure))?;
-                        known
-                            .by_prefix(digits)
-                            .all(|names| names.iter().any(|name| sight.sees_image_ref(name)))
-                    }
-                };
-                if !sees && !sight.sees_all {
+                if !self.sees_image(text, sight).await? {
                     return Err(missing(Kind::Image, text));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether what a filter names is an image that is seen, or none at all.
+    async fn sees_image(&self, text: &str, sight: &Sight) -> Result<bool, Refused> {
+        let image = match ImageSelector::parse(text) {
+            _ if sight.sees_all => return Ok(true),
+            Ok(ImageSelector::Name(image)) => Some(image),
+            _ => None,
+        };
+        if let Some(image) = image.filter(|image| short_id(image).is_none()) {
+            return Ok(sight.sees_image_ref(&image));
+        }
+        // An id, or the beginning of one; it must be of images that are seen alone.
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        let known = self.images.find(&self.engine, |known| {
+            known.by_prefix(digits).next().is_some()
+        });
+        let known = known.await.map_err(|failure| no_answer(&failure))?;
+        let mut images = known.by_prefix(digits);
+        Ok(images.all(|names| names.iter().any(|name| sight.sees_image_ref(name))))
     }
 
     /// How many containers the tenant has; nothing for whoever sees all.
@@ -255,7 +288,8 @@ impl<E: Engine> Tenancy<E> {
         learned.map_err(|failure| no_answer(&failure))
     }
 
-    /// The tenant's containers as the engine lists them, stopped ones too.
+    /// The tenant's containers as the engine lists them, stopped ones too: what they are, whether
+    /// they run, and what they mount.
     pub(super) async fn own_containers(
         &self,
         tenant: &Tenant,
@@ -266,26 +300,41 @@ impl<E: Engine> Tenancy<E> {
             filters: Filters([(FilterKey::Label, [label].into())].into()),
             ..ContainerListQuery::default()
         };
-        let reply = self.engine.ask(&Action::ContainerList(query)).await?;
-        let list = reply.json("GET /containers/json")?;
-        let own = |container: &&Value| {
+        let mut own = Vec::new();
+        let take = |_: &str, container: Value| {
             let id = container.get("Id").and_then(Value::as_str);
             let owner = id.and_then(|id| self.store.owner_of(Kind::Container, id));
-            owner == Some(tenant.owner)
+            if owner == Some(tenant.owner) {
+                own.push(only(container, &["Id", "State", "Mounts"]));
+            }
+            None
         };
-        Ok(list
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(own)
-            .cloned()
-            .collect())
+        let list = Action::ContainerList(query);
+        let reply = self.engine.ask_each(&list, take).await?;
+        reply.json("GET /containers/json")?;
+        Ok(own)
     }
 }
 
+/// These members of an object alone.
+pub(super) fn only(mut object: Value, members: &[&str]) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|member, _| members.contains(&&**member));
+    }
+    object
+}
+
 /// Takes the names out of a filter.
-fn names(filters: &mut Filters) -> NameFilter {
-    NameFilter::new(filters.0.remove(&FilterKey::Name).unwrap_or_default())
+fn names(filters: &mut Filters) -> Result<NameFilter, Refused> {
+    let values = filters.0.remove(&FilterKey::Name).unwrap_or_default();
+    NameFilter::new(values).map_err(|error| Refused {
+        by: By::Broker,
+        status: 400,
+        message: error.to_string(),
+        rules: Vec::new(),
+        scope: None,
+        retry_after: None,
+    })
 }
 
 /// What a prune has to say, a list may say too: everything in it is the caller's own.
@@ -295,6 +344,19 @@ pub(super) fn drop_own(filters: &mut Filters) {
         if labels.is_empty() {
             filters.0.remove(&FilterKey::Label);
         }
+    }
+}
+
+fn not_noted(failure: &JournalError) -> Refused {
+    Refused {
+        by: By::Broker,
+        status: 503,
+        message: format!(
+            "the journal of owners cannot be written, so it was not done; ask the operator: {failure}"
+        ),
+        rules: Vec::new(),
+        scope: None,
+        retry_after: None,
     }
 }
 

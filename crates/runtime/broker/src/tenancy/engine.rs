@@ -7,6 +7,8 @@ use bytes::Bytes;
 use cofferdam_action::action::Action;
 use serde_json::Value;
 
+use crate::sieve::Sieve;
+
 /// The engine behind the broker.
 pub trait Engine: Send + Sync {
     /// Asks the engine, and reads the whole answer. The references in the action are full ids.
@@ -14,6 +16,28 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// Where there is no whole answer.
     fn ask(&self, action: &Action) -> impl Future<Output = Result<Reply, EngineFailure>> + Send;
+
+    /// Asks for lists, and hands `keep` each element with the member of the answer that it is in.
+    /// The reply has what `keep` has returned in its place, if anything: a list that is everybody's
+    /// may be longer than what is held of it.
+    ///
+    /// # Errors
+    /// As [`Engine::ask`], and for what is not JSON.
+    fn ask_each(
+        &self,
+        action: &Action,
+        keep: impl FnMut(&str, Value) -> Option<Value> + Send,
+    ) -> impl Future<Output = Result<Reply, EngineFailure>> + Send {
+        async move {
+            let Reply { status, body } = self.ask(action).await?;
+            let mut sieve = Sieve::new(keep);
+            sieve
+                .take(&body)
+                .map_err(|error| EngineFailure::Unreachable(error.to_string()))?;
+            let body = sieve.end().into();
+            Ok(Reply { status, body })
+        }
+    }
 }
 
 /// What the engine answered, whatever its status.
@@ -46,6 +70,14 @@ pub enum EngineFailure {
 impl<E: Engine> Engine for std::sync::Arc<E> {
     fn ask(&self, action: &Action) -> impl Future<Output = Result<Reply, EngineFailure>> + Send {
         self.as_ref().ask(action)
+    }
+
+    fn ask_each(
+        &self,
+        action: &Action,
+        keep: impl FnMut(&str, Value) -> Option<Value> + Send,
+    ) -> impl Future<Output = Result<Reply, EngineFailure>> + Send {
+        self.as_ref().ask_each(action, keep)
     }
 }
 

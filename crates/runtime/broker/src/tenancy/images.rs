@@ -46,8 +46,11 @@ pub(super) struct Known {
 pub struct CallerImages {
     /// Those that are tags of the caller's own.
     pub own: BTreeSet<ImageRef>,
-    /// Those that the engine has, and new names that somebody else has.
+    /// Those that the engine has, and new names that somebody else has. For a pull and a new tag the
+    /// others of the same repository too.
     pub local: BTreeSet<ImageRef>,
+    /// Those that are tags of somebody else's, which the caller may not use.
+    pub foreign: BTreeSet<ImageRef>,
 }
 
 impl<E: Engine> Tenancy<E> {
@@ -56,13 +59,26 @@ impl<E: Engine> Tenancy<E> {
     pub fn caller_images(&self, action: &Action, tenant: &Tenant) -> CallerImages {
         let known = self.images.known();
         let mut images = CallerImages::default();
+        // What is made or pulled is one's own, whoever sees all.
+        let sees_others = tenant.sees_all && !action.references().is_empty();
+        let sees_others = sees_others && !matches!(action, Action::ContainerCreate(_));
         for image in named(action) {
             let owner = self.store.tag_owner(image);
-            if owner == Some(tenant.owner) {
-                images.own.insert(image.clone());
-            }
+            match owner {
+                Some(owner) if owner == tenant.owner => images.own.insert(image.clone()),
+                Some(_) if !sees_others => images.foreign.insert(image.clone()),
+                _ => false,
+            };
             if owner.is_some() || known.has(image) {
                 images.local.insert(image.clone());
+            }
+        }
+        if let Action::ImagePull { image, .. } | Action::ImageTag { target: image, .. } = action {
+            for other in known.versions_of(image) {
+                images.local.insert(other.clone());
+                if self.store.tag_owner(other) == Some(tenant.owner) {
+                    images.own.insert(other.clone());
+                }
             }
         }
         images
@@ -120,8 +136,18 @@ impl Images {
             digests: true,
             ..ImageListQuery::default()
         };
-        let reply = engine.ask(&Action::ImageList(query)).await?;
-        let known = Arc::new(Known::new(&reply.json("GET /images/json")?, changes));
+        let mut known = Known {
+            read: Some(Instant::now()),
+            changes,
+            ..Known::default()
+        };
+        let take = |_: &str, image: Value| {
+            known.add(&image);
+            None
+        };
+        let reply = engine.ask_each(&Action::ImageList(query), take).await?;
+        reply.json("GET /images/json")?;
+        let known = Arc::new(known);
         let mut current = self.known.write().unwrap_or_else(PoisonError::into_inner);
         *current = known.clone();
         Ok(known)
@@ -129,33 +155,32 @@ impl Images {
 }
 
 impl Known {
-    fn new(list: &Value, changes: u64) -> Self {
-        let mut known = Known {
-            read: Some(Instant::now()),
-            changes,
-            ..Known::default()
+    /// Takes note of an element of the engine's list.
+    fn add(&mut self, image: &Value) {
+        let Some(id) = image.get("Id").and_then(Value::as_str) else {
+            return;
         };
-        for image in list.as_array().into_iter().flatten() {
-            let Some(id) = image.get("Id").and_then(Value::as_str) else {
-                continue;
-            };
-            let texts = |member| image.get(member).and_then(Value::as_array);
-            let names = [texts("RepoTags"), texts("RepoDigests")];
-            let names = names.into_iter().flatten().flatten();
-            let names: Vec<ImageRef> = names
-                .filter_map(|name| ImageRef::parse(name.as_str()?).ok())
-                .collect();
-            for name in &names {
-                known.by_name.insert(name.clone(), id.to_owned());
-            }
-            known.by_id.insert(id.to_owned(), names);
+        let texts = |member| image.get(member).and_then(Value::as_array);
+        let names = [texts("RepoTags"), texts("RepoDigests")];
+        let names = names.into_iter().flatten().flatten();
+        let names: Vec<ImageRef> = names
+            .filter_map(|name| ImageRef::parse(name.as_str()?).ok())
+            .collect();
+        for name in &names {
+            self.by_name.insert(name.clone(), id.to_owned());
         }
-        known
+        self.by_id.insert(id.to_owned(), names);
     }
 
     /// Whether the engine has an image of this name.
     pub(super) fn has(&self, image: &ImageRef) -> bool {
         self.by_name.contains_key(image)
+    }
+
+    /// The names of the repository that an image is of.
+    pub(super) fn versions_of(&self, image: &ImageRef) -> impl Iterator<Item = &ImageRef> {
+        let names = self.by_name.keys();
+        names.filter(|other| other.is_version_of(image))
     }
 
     /// Every image's names.

@@ -1,7 +1,7 @@
 //! Names: a tenant's `db` is `cf-<owner>.db` in the engine, so that each tenant has names of their
 //! own, and no name is ever a short id of somebody else's object.
 
-use super::owner::{Owner, Tenant};
+use super::owner::Owner;
 
 /// Letters that a name may have in the engine.
 pub(crate) const LONGEST: usize = 255;
@@ -26,18 +26,18 @@ pub(crate) fn split(engine_name: &str) -> Option<(Owner, &str)> {
     Some((Owner::parse(owner).ok()?, name))
 }
 
-/// What the engine says, as a tenant may hear it: their own names without the prefix; and not at
-/// all where it names an object of another.
+/// What the engine says, as a tenant may hear it: their own names without the prefix, the engine's
+/// own directories as `…`; and not at all where it names an object of another.
 #[must_use]
-pub(crate) fn message(text: &str, tenant: &Tenant) -> String {
+pub(crate) fn message(text: &str, own: &Owner, sees_all: bool) -> String {
     let mut heard = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(PREFIX) {
         let (before, found) = rest.split_at(at);
         heard.push_str(before);
         let skip = match split(found) {
-            Some((owner, _)) if owner == tenant.owner => PREFIX_LETTERS,
-            Some(_) if !tenant.sees_all => {
+            Some((owner, _)) if owner == *own => PREFIX_LETTERS,
+            Some(_) if !sees_all => {
                 return "the engine could not do it; its log has the reason".to_owned();
             }
             _ => {
@@ -48,7 +48,36 @@ pub(crate) fn message(text: &str, tenant: &Tenant) -> String {
         rest = &found[skip..];
     }
     heard.push_str(rest);
-    heard
+    match sees_all {
+        true => heard,
+        false => without_directories(&heard),
+    }
+}
+
+/// Where engines keep their things on the host, unless they are told otherwise.
+const DIRECTORIES: [&str; 6] = [
+    "/var/lib/docker/",
+    "/var/lib/containerd/",
+    "/var/lib/containers/",
+    "/var/run/docker/",
+    "/run/docker/",
+    "/run/containerd/",
+];
+
+/// The same text with `…` for each path in one of these.
+fn without_directories(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    let first = |text: &str| DIRECTORIES.iter().filter_map(|it| text.find(it)).min();
+    while let Some(at) = first(rest) {
+        let (before, path) = rest.split_at(at);
+        let end = |letter: char| letter.is_whitespace() || "\"'`:,;()[]".contains(letter);
+        shown.push_str(before);
+        shown.push('…');
+        rest = &path[path.find(end).unwrap_or(path.len())..];
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// A name that nobody has chosen, such as `calm_harbor`; after some tries one with a number. `taken`
@@ -103,15 +132,6 @@ const NOUNS: [&str; 64] = [
 mod tests {
     use super::*;
 
-    fn tenant(sees_all: bool) -> Tenant {
-        let owner = Owner::of("i", "alice");
-        Tenant {
-            owner,
-            principal: owner,
-            sees_all,
-        }
-    }
-
     #[test]
     fn a_name_of_the_engine_is_taken_apart_as_it_was_put_together() {
         let owner = Owner::of("i", "alice");
@@ -126,7 +146,7 @@ mod tests {
     fn a_message_has_no_prefix_and_nothing_of_others() {
         let own = in_engine(&Owner::of("i", "alice"), "db");
         let other = in_engine(&Owner::of("i", "bob"), "db");
-        let hear = |text: &str, all| message(text, &tenant(all));
+        let hear = |text: &str, all| message(text, &Owner::of("i", "alice"), all);
         assert_eq!(
             hear(
                 &format!("The name \"/{own}\" is in use, /{own}; cf-x"),
@@ -136,6 +156,29 @@ mod tests {
         );
         assert!(!hear(&format!("{own} {other}"), false).contains("cf-"));
         assert_eq!(hear(&format!("{own} {other}"), true), format!("db {other}"));
+    }
+
+    #[test]
+    fn a_message_has_no_directory_of_the_engine() {
+        let own = Owner::of("i", "alice");
+        let data = in_engine(&own, "data");
+        for (said, heard) in [
+            (
+                format!(
+                    "error mounting \"/var/lib/docker/volumes/{data}/_data\" to rootfs at \"/d\": x"
+                ),
+                "error mounting \"…\" to rootfs at \"/d\": x",
+            ),
+            (
+                "open /run/containerd/a: no (/var/lib/docker/b), /var/lib/dockerfile".to_owned(),
+                "open …: no (…), /var/lib/dockerfile",
+            ),
+            ("stat /var/lib/docker/overlay2/é".to_owned(), "stat …"),
+        ] {
+            assert_eq!(message(&said, &own, false), heard);
+        }
+        let said = "stat /var/lib/docker/x";
+        assert_eq!(message(said, &own, true), said);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use cofferdam_action::name::{ContainerRef, NetworkRef, VolumeRef};
 use cofferdam_action::wire::{By, Refused};
 use serde_json::{Value, json};
 
+use super::begin::only;
 use super::engine::{Engine, EngineFailure};
 use super::owner::{Kind, Tenant};
 use super::resolve::no_answer;
@@ -30,6 +31,25 @@ pub struct Pruned {
     pub removed: Vec<String>,
 }
 
+/// A prune that did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PruneBroken {
+    /// For the caller.
+    pub refused: Refused,
+    /// Full ids of what is gone nevertheless, for the audit record.
+    pub removed: Vec<String>,
+    /// Whether the engine may have removed one more: it was asked to, and did not answer.
+    pub in_doubt: bool,
+}
+
+/// What a prune has removed so far.
+#[derive(Debug, Default)]
+struct Gone {
+    removed: Vec<String>,
+    /// Whether the engine was asked for one more and has not answered.
+    asked: bool,
+}
+
 /// What a prune is narrowed to, beyond what the engine's list can apply.
 struct Narrow {
     labels_not: BTreeSet<String>,
@@ -41,28 +61,49 @@ impl<E: Engine> Tenancy<E> {
     /// what is another's. It takes the place of the engine's answer and of the settling.
     ///
     /// # Errors
-    /// 400 for a moment that is none; 503 where the engine does not answer to the list. What it
-    /// refuses to remove, since it is in use again, stays, as with its own prune.
-    pub async fn prune(&self, action: &Action, tenant: &Tenant) -> Result<Pruned, Refused> {
-        let pruned = match action {
-            Action::ContainerPrune { filters } => {
-                let (narrow, filters) = Narrow::take_from(filters)?;
-                self.prune_containers(&narrow, filters, tenant).await
-            }
-            Action::NetworkPrune { filters } => {
-                let (narrow, filters) = Narrow::take_from(filters)?;
-                self.prune_networks(&narrow, filters, tenant).await
-            }
-            Action::VolumePrune { filters } => {
-                let (narrow, filters) = Narrow::take_from(filters)?;
-                self.prune_volumes(&narrow, filters, tenant).await
-            }
-            _ => Ok(Pruned {
+    /// 400 for a moment that is none; 503 where the engine does not answer, with what it had removed
+    /// by then. What it refuses to remove, since it is in use again, stays, as with its own prune.
+    pub async fn prune(&self, action: &Action, tenant: &Tenant) -> Result<Pruned, PruneBroken> {
+        let (Action::ContainerPrune { filters }
+        | Action::NetworkPrune { filters }
+        | Action::VolumePrune { filters }) = action
+        else {
+            return Ok(Pruned {
                 body: Value::Null,
                 removed: Vec::new(),
-            }),
+            });
         };
-        pruned.map_err(|failure| no_answer(&failure))
+        let (narrow, filters) = Narrow::take_from(filters).map_err(|refused| PruneBroken {
+            refused,
+            removed: Vec::new(),
+            in_doubt: false,
+        })?;
+        let mut gone = Gone::default();
+        let pruned = match action {
+            Action::ContainerPrune { .. } => {
+                self.prune_containers(&narrow, filters, tenant, &mut gone)
+                    .await
+            }
+            Action::NetworkPrune { .. } => {
+                self.prune_networks(&narrow, filters, tenant, &mut gone)
+                    .await
+            }
+            _ => {
+                self.prune_volumes(&narrow, filters, tenant, &mut gone)
+                    .await
+            }
+        };
+        match pruned {
+            Ok(body) => Ok(Pruned {
+                body,
+                removed: gone.removed,
+            }),
+            Err(failure) => Err(PruneBroken {
+                refused: no_answer(&failure),
+                removed: gone.removed,
+                in_doubt: gone.asked,
+            }),
+        }
     }
 
     async fn prune_containers(
@@ -70,7 +111,8 @@ impl<E: Engine> Tenancy<E> {
         narrow: &Narrow,
         mut filters: Filters,
         tenant: &Tenant,
-    ) -> Result<Pruned, EngineFailure> {
+        gone: &mut Gone,
+    ) -> Result<Value, EngineFailure> {
         let labels = filters.0.entry(FilterKey::Label).or_default();
         labels.insert(format!("{}={}", mark::OWNER, tenant.owner));
         let states = STOPPED.map(str::to_owned);
@@ -81,16 +123,11 @@ impl<E: Engine> Tenancy<E> {
             filters,
             ..ContainerListQuery::default()
         });
-        let list = self.engine.ask(&list).await?.json("GET /containers/json")?;
-        let (mut removed, mut space) = (Vec::new(), 0u64);
-        for container in list.as_array().into_iter().flatten() {
-            let Some(found) = self.own(Kind::Container, container, "Id", tenant) else {
-                continue;
-            };
-            let created = container.get("Created").and_then(Value::as_i64);
-            if !narrow.wants(container, created) {
-                continue;
-            }
+        let list = self
+            .list_own(&list, Kind::Container, narrow, tenant)
+            .await?;
+        let mut space = 0u64;
+        for (found, container) in &list {
             let Ok(container_ref) = ContainerRef::parse(&found.id) else {
                 continue;
             };
@@ -101,16 +138,12 @@ impl<E: Engine> Tenancy<E> {
                 force: false,
                 volumes: false,
             };
-            if self.remove(&remove, &found, Kind::Container).await? {
+            if self.remove(&remove, found, Kind::Container, gone).await? {
                 let size = container.get("SizeRw").and_then(Value::as_u64);
                 space = space.saturating_add(size.unwrap_or(0));
-                removed.push(found.id.to_string());
             }
         }
-        Ok(Pruned {
-            body: json!({ "ContainersDeleted": removed, "SpaceReclaimed": space }),
-            removed,
-        })
+        Ok(json!({ "ContainersDeleted": gone.removed, "SpaceReclaimed": space }))
     }
 
     async fn prune_networks(
@@ -118,32 +151,22 @@ impl<E: Engine> Tenancy<E> {
         narrow: &Narrow,
         filters: Filters,
         tenant: &Tenant,
-    ) -> Result<Pruned, EngineFailure> {
+        gone: &mut Gone,
+    ) -> Result<Value, EngineFailure> {
         let list = Action::NetworkList { filters };
-        let list = self.engine.ask(&list).await?.json("GET /networks")?;
-        let (mut removed, mut names) = (Vec::new(), Vec::new());
-        for network in list.as_array().into_iter().flatten() {
-            let Some(found) = self.own(Kind::Network, network, "Id", tenant) else {
-                continue;
-            };
-            let created = network.get("Created").and_then(Value::as_str);
-            let created = created.and_then(until::seconds);
-            let (true, Ok(network)) =
-                (narrow.wants(network, created), NetworkRef::parse(&found.id))
-            else {
+        let list = self.list_own(&list, Kind::Network, narrow, tenant).await?;
+        let mut names = Vec::new();
+        for (found, _) in &list {
+            let Ok(network) = NetworkRef::parse(&found.id) else {
                 continue;
             };
             // One that a running container is in is refused by the engine, and stays.
             let remove = Action::NetworkRemove { network };
-            if self.remove(&remove, &found, Kind::Network).await? {
+            if self.remove(&remove, found, Kind::Network, gone).await? {
                 names.push(found.name.to_string());
-                removed.push(found.id.to_string());
             }
         }
-        Ok(Pruned {
-            body: json!({ "NetworksDeleted": names }),
-            removed,
-        })
+        Ok(json!({ "NetworksDeleted": names }))
     }
 
     async fn prune_volumes(
@@ -151,7 +174,8 @@ impl<E: Engine> Tenancy<E> {
         narrow: &Narrow,
         mut filters: Filters,
         tenant: &Tenant,
-    ) -> Result<Pruned, EngineFailure> {
+        gone: &mut Gone,
+    ) -> Result<Value, EngineFailure> {
         // The pinned version of the API removes named ones too, unless it is told otherwise.
         let named = match filters.0.remove(&FilterKey::All) {
             Some(values) => values.iter().any(|value| matches!(&**value, "1" | "true")),
@@ -162,14 +186,10 @@ impl<E: Engine> Tenancy<E> {
             .0
             .insert(FilterKey::Dangling, ["true".to_owned()].into());
         let list = Action::VolumeList { filters };
-        let list = self.engine.ask(&list).await?.json("GET /volumes")?;
-        let (mut removed, mut names) = (Vec::new(), Vec::new());
-        let volumes = list.get("Volumes").and_then(Value::as_array);
-        for volume in volumes.into_iter().flatten() {
-            let Some(found) = self.own(Kind::Volume, volume, "Name", tenant) else {
-                continue;
-            };
-            let wanted = narrow.wants(volume, None) && (named || is_anonymous(&found.id));
+        let list = self.list_own(&list, Kind::Volume, narrow, tenant).await?;
+        let mut names = Vec::new();
+        for (found, _) in &list {
+            let wanted = named || is_anonymous(&found.id);
             let (true, Ok(volume)) = (wanted, VolumeRef::parse(&found.id)) else {
                 continue;
             };
@@ -177,23 +197,40 @@ impl<E: Engine> Tenancy<E> {
                 volume,
                 force: false,
             };
-            if self.remove(&remove, &found, Kind::Volume).await? {
+            if self.remove(&remove, found, Kind::Volume, gone).await? {
                 names.push(found.name.to_string());
-                removed.push(found.id.to_string());
             }
         }
-        Ok(Pruned {
-            body: json!({ "VolumesDeleted": names, "SpaceReclaimed": 0 }),
-            removed,
-        })
+        Ok(json!({ "VolumesDeleted": names, "SpaceReclaimed": 0 }))
     }
 
-    /// What the store knows of a listed object, if it is the tenant's own: whoever sees all prunes
-    /// their own too.
-    fn own(&self, kind: Kind, listed: &Value, id: &str, tenant: &Tenant) -> Option<Found> {
-        let id = listed.get(id)?.as_str()?;
-        let found = self.store.object(kind, id)?;
-        (found.owner == tenant.owner).then_some(found)
+    /// The tenant's own among what the engine lists, as far as they are wanted: whoever sees all
+    /// prunes their own too. What they mount and their size are kept of them.
+    async fn list_own(
+        &self,
+        list: &Action,
+        kind: Kind,
+        narrow: &Narrow,
+        tenant: &Tenant,
+    ) -> Result<Vec<(Found, Value)>, EngineFailure> {
+        let (id, what) = match kind {
+            Kind::Container => ("Id", "GET /containers/json"),
+            Kind::Network => ("Id", "GET /networks"),
+            _ => ("Name", "GET /volumes"),
+        };
+        let mut own = Vec::new();
+        let take = |_: &str, listed: Value| {
+            let found = listed.get(id).and_then(Value::as_str);
+            let found = found.and_then(|id| self.store.object(kind, id));
+            if let Some(found) = found.filter(|found| found.owner == tenant.owner)
+                && narrow.wants(&listed, created(&listed))
+            {
+                own.push((found, only(listed, &["Mounts", "SizeRw"])));
+            }
+            None
+        };
+        self.engine.ask_each(list, take).await?.json(what)?;
+        Ok(own)
     }
 
     /// Whether the engine removed an object. Where it is gone already, it was not this prune.
@@ -202,9 +239,15 @@ impl<E: Engine> Tenancy<E> {
         remove: &Action,
         found: &Found,
         kind: Kind,
+        gone: &mut Gone,
     ) -> Result<bool, EngineFailure> {
+        gone.asked = true;
         let reply = self.engine.ask(remove).await?;
+        gone.asked = false;
         let removed = (200..300).contains(&reply.status);
+        if removed {
+            gone.removed.push(found.id.to_string());
+        }
         if removed || reply.status == 404 {
             // Where the journal cannot be written, the next reconciliation forgets it again.
             let _ = self.store.gone(kind, &found.id);
@@ -246,6 +289,14 @@ impl Narrow {
             .as_ref()
             .is_none_or(|until| created.is_some_and(|created| until.is_after(created)));
         !stays && old
+    }
+}
+
+/// When an object of a list was made. Of a volume `until` is no filter.
+fn created(listed: &Value) -> Option<i64> {
+    match listed.get("Created")? {
+        Value::String(text) => until::seconds(text),
+        number => number.as_i64(),
     }
 }
 

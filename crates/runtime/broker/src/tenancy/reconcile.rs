@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::engine::{Engine, EngineFailure};
 use super::owner::{Kind, Owner};
-use super::volumes::is_anonymous;
+use super::volumes::{is_anonymous, mounted};
 use super::{Tenancy, mark, names};
 
 /// What a reconciliation changed.
@@ -32,6 +32,8 @@ struct Listed {
     engine_name: String,
     request: Option<String>,
     owner: Option<Owner>,
+    /// Of a container, the volumes that it mounts.
+    volumes: Vec<String>,
 }
 
 impl<E: Engine> Tenancy<E> {
@@ -50,30 +52,34 @@ impl<E: Engine> Tenancy<E> {
         let before =
             [Kind::Container, Kind::Network, Kind::Volume].map(|kind| self.store.all(kind));
         let tags = self.store.tags();
-        let containers = self.list(&all_containers(), "GET /containers/json").await?;
+        let containers = all_containers();
+        let containers = self.list(&containers, Kind::Container).await?;
         let networks = Action::NetworkList {
             filters: Filters::default(),
         };
-        let networks = self.list(&networks, "GET /networks").await?;
+        let networks = self.list(&networks, Kind::Network).await?;
         let volumes = Action::VolumeList {
             filters: Filters::default(),
         };
-        let volumes = self.list(&volumes, "GET /volumes").await?;
-        let volumes = volumes.map(|mut answer| match answer.get_mut("Volumes") {
-            Some(volumes) => volumes.take(),
-            None => Value::Null,
-        });
+        let volumes = self.list(&volumes, Kind::Volume).await?;
         let images = self.images.find(&self.engine, |_| false).await?;
 
         let mut reconciled = Reconciled::default();
         let kinds = [Kind::Container, Kind::Network, Kind::Volume];
-        let lists = [&containers, &networks, &volumes];
+        let lists = [containers, networks, volumes];
         let mut strangers = Vec::new();
+        let mut mounting = Vec::new();
         for ((kind, list), before) in kinds.into_iter().zip(lists).zip(before) {
             // An engine without such a route has no such objects, and tells nothing of them.
-            let Some(list) = list else { continue };
-            let listed: Vec<Listed> = objects(list, kind).collect();
+            let Some(mut listed) = list else { continue };
+            for container in &mut listed {
+                let volumes = std::mem::take(&mut container.volumes);
+                if !volumes.is_empty() {
+                    mounting.push((container.id.clone(), volumes));
+                }
+            }
             let there: HashSet<&str> = listed.iter().map(|listed| &*listed.id).collect();
+            let names: HashMap<&str, &str> = before.iter().map(|it| (&*it.id, &*it.name)).collect();
             for found in before.iter().filter(|found| !there.contains(&*found.id)) {
                 // A journal that cannot be written has the object again at the next start, which
                 // comes here first.
@@ -82,7 +88,11 @@ impl<E: Engine> Tenancy<E> {
             }
             for listed in listed {
                 match self.store.object(kind, &listed.id) {
-                    Some(found) => self.note_name(&listed, &found.owner, &found.name),
+                    Some(found) => {
+                        if let Some(name) = names.get(&*listed.id) {
+                            self.note_name(&listed, &found.owner, name);
+                        }
+                    }
                     None if listed.request.is_some() => strangers.push(listed),
                     None => {}
                 }
@@ -94,21 +104,22 @@ impl<E: Engine> Tenancy<E> {
         }
         self.adopt(strangers, intents, &mut reconciled);
         // Volumes that a create made by name or without one carry no mark; their containers tell.
-        for container in containers.iter().filter_map(Value::as_array).flatten() {
-            let id = container.get("Id").and_then(Value::as_str);
-            let owner = id.and_then(|id| self.store.owner_of(Kind::Container, id));
-            if let Some(owner) = owner {
-                self.own_mounted(container, owner);
+        for (container, volumes) in mounting {
+            if let Some(owner) = self.store.owner_of(Kind::Container, &container) {
+                for volume in &volumes {
+                    self.own_volume(volume, owner);
+                }
             }
         }
         Ok(reconciled)
     }
 
     /// Takes note of one of the engine's events, a line of `GET /events` without filters: objects
-    /// that are gone, whoever removed them, and images that came or went.
-    pub fn observe(&self, line: &[u8]) {
+    /// that are gone, whoever removed them, and images that came or went. Whether something was made
+    /// or named, which may be what nobody knows of an action that was not answered.
+    pub fn observe(&self, line: &[u8]) -> bool {
         let Ok(event) = serde_json::from_slice::<Value>(line) else {
-            return;
+            return false;
         };
         let member = |name| event.get(name).and_then(Value::as_str).unwrap_or_default();
         let actor = event.get("Actor");
@@ -118,27 +129,48 @@ impl<E: Engine> Tenancy<E> {
             ("container", "destroy") => Kind::Container,
             ("network", "destroy" | "remove") => Kind::Network,
             ("volume", "destroy") => Kind::Volume,
-            ("image", _) => return self.images.changed(),
-            _ => return,
+            ("container", "create" | "rename") | ("network" | "volume", "create") => return true,
+            ("image", action) => {
+                self.images.changed();
+                return action == "tag";
+            }
+            _ => return false,
         };
         // As at a reconciliation, which comes before the store is used again.
         let _ = self.store.gone(kind, id);
+        false
     }
 
-    /// A list of the engine's; nothing where it has no such route.
+    /// A list of the engine's; nothing where it has no such route. Of each object only that much is
+    /// held, since the list has whatever anybody has put into their labels and commands.
     async fn list(
         &self,
         action: &Action,
-        what: &'static str,
-    ) -> Result<Option<Value>, EngineFailure> {
-        let reply = self.engine.ask(action).await?;
-        match reply.status {
-            404 => Ok(None),
-            _ => reply.json(what).map(Some),
+        kind: Kind,
+    ) -> Result<Option<Vec<Listed>>, EngineFailure> {
+        let mut listed = Vec::new();
+        let take = |_: &str, object: Value| {
+            if let Some(mut object) = Listed::of(&object, kind) {
+                let is_new = |volume: &String| self.store.owner_of(Kind::Volume, volume).is_none();
+                object.volumes.retain(is_new);
+                listed.push(object);
+            }
+            None
+        };
+        let reply = self.engine.ask_each(action, take).await?;
+        if reply.status == 404 {
+            return Ok(None);
         }
+        reply.json(match kind {
+            Kind::Container => "GET /containers/json",
+            Kind::Network => "GET /networks",
+            _ => "GET /volumes",
+        })?;
+        Ok(Some(listed))
     }
 
-    /// A container that was renamed before the broker could take note of it.
+    /// A container that was renamed before the broker could take note of it. `name` is what the
+    /// store had before the engine was asked: what was renamed since is not in the list.
     fn note_name(&self, listed: &Listed, owner: &Owner, name: &str) {
         if listed.kind != Kind::Container {
             return;
@@ -147,7 +179,7 @@ impl<E: Engine> Tenancy<E> {
             && of == *owner
             && now != name
         {
-            let _ = self.store.rename(&listed.id, now);
+            let _ = self.store.rename_from(&listed.id, name, now);
         }
     }
 
@@ -182,6 +214,32 @@ impl<E: Engine> Tenancy<E> {
 }
 
 impl Listed {
+    /// An object of a list, with the broker's marks.
+    fn of(object: &Value, kind: Kind) -> Option<Self> {
+        let text = |member| object.get(member).and_then(Value::as_str);
+        let engine_name = match kind {
+            Kind::Container => object
+                .get("Names")?
+                .get(0)?
+                .as_str()?
+                .trim_start_matches('/'),
+            _ => text("Name")?,
+        };
+        let id = match kind {
+            Kind::Volume => engine_name,
+            _ => text("Id")?,
+        };
+        let label = |name| object.get("Labels")?.get(name)?.as_str();
+        Some(Self {
+            kind,
+            id: id.to_owned(),
+            engine_name: engine_name.to_owned(),
+            request: label(mark::OPERATION).map(str::to_owned),
+            owner: label(mark::OWNER).and_then(|owner| Owner::parse(owner).ok()),
+            volumes: mounted(object).map(str::to_owned).collect(),
+        })
+    }
+
     /// The owner and the name, if this is what the intent was of.
     fn fits(&self, intent: &Decision) -> Option<(Owner, &str)> {
         let owner = self.owner.filter(|owner| owner.as_str() == intent.owner)?;
@@ -212,34 +270,4 @@ fn all_containers() -> Action {
         all: true,
         ..ContainerListQuery::default()
     })
-}
-
-/// The objects of a list, with the broker's marks.
-fn objects(list: &Value, kind: Kind) -> impl Iterator<Item = Listed> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(move |object| {
-            let text = |member| object.get(member).and_then(Value::as_str);
-            let engine_name = match kind {
-                Kind::Container => object
-                    .get("Names")?
-                    .get(0)?
-                    .as_str()?
-                    .trim_start_matches('/'),
-                _ => text("Name")?,
-            };
-            let id = match kind {
-                Kind::Volume => engine_name,
-                _ => text("Id")?,
-            };
-            let label = |name| object.get("Labels")?.get(name)?.as_str();
-            Some(Listed {
-                kind,
-                id: id.to_owned(),
-                engine_name: engine_name.to_owned(),
-                request: label(mark::OPERATION).map(str::to_owned),
-                owner: label(mark::OWNER).and_then(|owner| Owner::parse(owner).ok()),
-            })
-        })
 }

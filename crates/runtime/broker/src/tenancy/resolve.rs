@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cofferdam_action::action::{Action, ReferenceMut};
 use cofferdam_action::container::{ContainerCreate, Endpoint, NetworkMode};
+use cofferdam_action::filter::Filters;
 use cofferdam_action::image::{ImageId, ImageRef, ImageSelector};
 use cofferdam_action::name::{
     ContainerName, ContainerRef, ExecId, Hostname, NetworkName, NetworkRef, VolumeName, VolumeRef,
@@ -73,7 +74,10 @@ impl<E: Engine> Tenancy<E> {
                 *name = checked(VolumeName::parse(&engine))?;
             }
             Action::ImagePull { image, .. } => {
-                self.nobody_elses(image, tenant)?;
+                if self.sight(tenant).pulls_local() {
+                    let is_there = |known: &Known| known.versions_of(image).next().is_some();
+                    self.known_images(is_there).await?;
+                }
                 objects.push(self.image_object(image));
             }
             Action::ImageInspect {
@@ -107,6 +111,7 @@ impl<E: Engine> Tenancy<E> {
     ) -> Result<Vec<Object>, Refused> {
         let creates = matches!(action, Action::ContainerCreate(_));
         let removes = matches!(action, Action::ImageRemove { .. });
+        let inspects = matches!(action, Action::NetworkInspect { .. });
         // Clients take a 404 to a create for a missing image, and pull it.
         let in_create = |refused: Refused| match creates && refused.status == 404 {
             true => Refused {
@@ -127,7 +132,10 @@ impl<E: Engine> Tenancy<E> {
                     objects.push(object);
                 }
                 ReferenceMut::Network(network) => {
-                    let object = self.object(Kind::Network, network.as_str(), tenant).await;
+                    let object = match inspects {
+                        true => self.network_to_see(network.as_str(), tenant).await,
+                        false => self.object(Kind::Network, network.as_str(), tenant).await,
+                    };
                     let object = object.map_err(in_create)?;
                     *network = checked(NetworkRef::parse(object.recorded()))?;
                     objects.push(object);
@@ -169,6 +177,42 @@ impl<E: Engine> Tenancy<E> {
             None if tenant.sees_all => self.anybodys(kind, text).await,
             None => Ok(None),
         }
+    }
+
+    /// A network to look at: one that the tenant sees, or one of the engine's own, which clients look
+    /// for. Of these the tenant sees no more than their own containers, so it counts as theirs.
+    async fn network_to_see(&self, text: &str, tenant: &Tenant) -> Result<Object, Refused> {
+        if let Some(found) = self.look_up(Kind::Network, text, tenant).await? {
+            return Ok(found);
+        }
+        // Not by the engine's own way of finding, which a network of another could stand in.
+        let list = Action::NetworkList {
+            filters: Filters::default(),
+        };
+        let list = self.engine.ask(&list).await.map_err(|it| no_answer(&it))?;
+        let list = list.json("GET /networks").map_err(|it| no_answer(&it))?;
+        let networks = list.as_array().into_iter().flatten();
+        let predefined: Vec<(&str, &str)> = networks
+            .filter_map(|network| {
+                Some((network.get("Name")?.as_str()?, network.get("Id")?.as_str()?))
+            })
+            .filter(|(name, _)| PREDEFINED.contains(name))
+            .collect();
+        let named = predefined
+            .iter()
+            .find(|(name, id)| *name == text || *id == text);
+        let mut begin = predefined.iter().filter(|(_, id)| id.starts_with(text));
+        let found = match (named, begin.next(), begin.next()) {
+            (Some(named), _, _) => named,
+            (None, Some(only), None) => only,
+            _ => return Err(missing(Kind::Network, text)),
+        };
+        Ok(Object {
+            kind: Kind::Network,
+            id: Some(found.1.to_owned()),
+            name: found.0.to_owned(),
+            owner: Some(tenant.owner),
+        })
     }
 
     /// What the engine finds under a name or id of its own, whoever's it is.
@@ -272,10 +316,8 @@ impl<E: Engine> Tenancy<E> {
         Ok(to_make(Kind::Container, &name, tenant))
     }
 
-    /// The image of a container must not be a tag of somebody else's. Where the operator allows
-    /// what the engine has, the list must be new enough to tell.
+    /// Where the operator allows what the engine has, the list must be new enough to tell.
     async fn image_of_create(&self, image: &ImageRef, tenant: &Tenant) -> Result<(), Refused> {
-        self.nobody_elses(image, tenant)?;
         let sight = self.sight(tenant);
         if sight.allows_local() && !sight.is_allowed(image) {
             self.known_images(|known| known.has(image)).await?;
@@ -283,15 +325,8 @@ impl<E: Engine> Tenancy<E> {
         Ok(())
     }
 
-    fn nobody_elses(&self, image: &ImageRef, tenant: &Tenant) -> Result<(), Refused> {
-        let owner = self.store.tag_owner(image);
-        match owner.is_none_or(|owner| owner == tenant.owner || tenant.sees_all) {
-            true => Ok(()),
-            false => Err(missing(Kind::Image, &image.to_string())),
-        }
-    }
-
-    /// Puts a name that the caller may see in the place of an id.
+    /// Puts a name that the caller may see in the place of an id. A name stays as it is: whether it
+    /// may be used is for the floor to say, which refuses what is another's like what is not there.
     async fn image(
         &self,
         image: &mut ImageSelector,
@@ -300,7 +335,6 @@ impl<E: Engine> Tenancy<E> {
     ) -> Result<Object, Refused> {
         let digits = match image {
             ImageSelector::Name(name) => {
-                self.nobody_elses(name, tenant)?;
                 let known = self.known_images(|known| known.has(name)).await?;
                 match short_id(name).filter(|_| !known.has(name)) {
                     Some(digits) => digits.to_owned(),

@@ -25,16 +25,22 @@ impl<E: Engine> Tenancy<E> {
     /// Takes note of what the engine did: what was made, renamed and removed, and what it turned
     /// out not to have. `status` and `body` are the engine's own answer; of a stream the body is
     /// empty. A pull is settled after its last line, anything else as soon as the answer is there.
-    /// What was begun is still held, and with it a new name of an image.
+    /// What was begun is still held, and with it a new name of an image: any status but one of a
+    /// success says that it was not made.
     pub fn settle(
         &self,
         action: &Action,
-        _begun: &Begun,
+        begun: &Begun,
         status: u16,
         body: &[u8],
         tenant: &Tenant,
     ) -> Settled {
         let mut settled = Settled::default();
+        if let (Action::ImageTag { target, .. }, Some(tag), 300..) = (action, &begun.tag, status)
+            && tag.is_new()
+        {
+            settled.note(self.store.untag(target));
+        }
         match status {
             200..300 => self.done(action, body, tenant, &mut settled),
             404 => self.missing(action, body, &mut settled),

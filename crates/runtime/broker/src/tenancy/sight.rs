@@ -50,6 +50,11 @@ impl Sight {
         }
     }
 
+    /// What the engine says in an error, as the tenant may hear it.
+    pub(super) fn message(&self, text: &str) -> String {
+        names::message(text, &self.owner, self.sees_all)
+    }
+
     /// What the tenant calls an object: their own by their name, any other as the engine does.
     pub(super) fn name_of(&self, found: &Found) -> String {
         let has_name = found.name != found.id;
@@ -91,5 +96,10 @@ impl Sight {
     /// Whether the operator allows what the engine has.
     pub(super) fn allows_local(&self) -> bool {
         self.allowed.local
+    }
+
+    /// Whether the operator allows to pull other versions of what the engine has.
+    pub(super) fn pulls_local(&self) -> bool {
+        self.allowed.pull_local
     }
 }

@@ -127,16 +127,19 @@ impl Store {
         self.memory().tag_owner(image)
     }
 
-    /// Every name of an image that somebody has made.
+    /// Every name of an image that somebody has made, without those that are just being made.
     pub(crate) fn tags(&self) -> Vec<(ImageRef, Owner)> {
         self.memory().tags()
     }
 
     /// Holds a name of an image for an owner while the engine is asked for it.
     pub(crate) fn claim_tag(&self, image: &ImageRef, owner: Owner) -> Option<TagClaim> {
-        self.memory_mut().claim_tag(image, owner).then(|| TagClaim {
+        let mut memory = self.memory_mut();
+        let is_new = memory.tag_owner(image).is_none();
+        memory.claim_tag(image, owner).then(|| TagClaim {
             store: self.clone(),
             image: image.clone(),
+            is_new,
         })
     }
 
@@ -170,6 +173,26 @@ impl Store {
             id: id.into(),
             name: name.into(),
         })
+    }
+
+    /// Takes note of a container's new name, if its name is still the one before: whoever has just
+    /// renamed it knows better than a list that was read earlier.
+    ///
+    /// # Errors
+    /// As [`Store::own`].
+    pub(crate) fn rename_from(
+        &self,
+        id: &str,
+        before: &str,
+        name: &str,
+    ) -> Result<(), JournalError> {
+        let journal = self.journal();
+        let found = self.object(Kind::Container, id);
+        if found.is_none_or(|found| *found.name != *before) {
+            return Ok(());
+        }
+        let (id, name) = (id.into(), name.into());
+        self.change_in(journal, &Change::Rename { id, name })
     }
 
     /// Takes note that an object is gone, and with a container its execs.
@@ -223,7 +246,14 @@ impl Store {
 
     /// The journal is locked first, so that its lines are in the order in which memory changes.
     fn change(&self, change: &Change) -> Result<(), JournalError> {
-        let mut journal = self.journal();
+        self.change_in(self.journal(), change)
+    }
+
+    fn change_in(
+        &self,
+        mut journal: MutexGuard<'_, Journal>,
+        change: &Change,
+    ) -> Result<(), JournalError> {
         let mut memory = self.memory_mut();
         if !memory.apply(change) {
             return Ok(());
@@ -267,6 +297,14 @@ impl Store {
 pub(crate) struct TagClaim {
     store: Store,
     image: ImageRef,
+    is_new: bool,
+}
+
+impl TagClaim {
+    /// Whether it was nobody's.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_new
+    }
 }
 
 impl Drop for TagClaim {

@@ -18,7 +18,9 @@ pub(super) use events::EventFilter;
 pub(super) use filter::NameFilter;
 pub(super) use system::Counts;
 
-use super::sight::Sight;
+use super::owner::Kind;
+use super::sight::{PREDEFINED, Sight};
+use json::text_of;
 
 /// How the body of a successful answer is shown.
 #[derive(Debug)]
@@ -74,6 +76,7 @@ pub struct LinesView {
 pub(super) enum Lines {
     Events(EventFilter),
     Stats,
+    Wait,
 }
 
 /// An answer that is not what the Engine API says, so that it cannot be shown.
@@ -92,6 +95,37 @@ impl View {
 }
 
 impl JsonView {
+    /// Whether it has lists of everybody's, whose elements [`JsonView::keeps`] tells apart.
+    pub(crate) const fn is_of_all(&self) -> bool {
+        matches!(
+            self.shape,
+            Shape::Containers { .. }
+                | Shape::Networks(_)
+                | Shape::Volumes(_)
+                | Shape::Images
+                | Shape::DiskUsage
+        )
+    }
+
+    /// Whether an element of a list may be in what is shown; `member` is the list. What is not kept
+    /// makes no difference to [`JsonView::apply`].
+    pub(crate) fn keeps(&self, member: &str, element: &Value) -> bool {
+        let sight = &self.sight;
+        let sees = |kind, id| sight.sees(kind, text_of(element, id));
+        match (&self.shape, member) {
+            (Shape::Containers { .. }, _) | (Shape::DiskUsage, "Containers") => {
+                sees(Kind::Container, "Id")
+            }
+            (Shape::Networks(_), _) => {
+                PREDEFINED.contains(&text_of(element, "Name")) || sees(Kind::Network, "Id")
+            }
+            (Shape::Volumes(_) | Shape::DiskUsage, "Volumes") => sees(Kind::Volume, "Name"),
+            (Shape::Images, _) | (Shape::DiskUsage, "Images") => images::is_seen(element, sight),
+            (Shape::Volumes(_) | Shape::DiskUsage, _) => sight.sees_all,
+            _ => true,
+        }
+    }
+
     /// The document as the tenant may see it.
     ///
     /// # Errors
@@ -137,6 +171,7 @@ impl LinesView {
         match &self.lines {
             Lines::Events(filter) => events::event(&mut value, filter, &self.sight)?,
             Lines::Stats => containers::stats(&mut value, &self.sight)?,
+            Lines::Wait => containers::waited(&mut value, &self.sight)?,
         }
         serde_json::to_vec(&value).ok()
     }

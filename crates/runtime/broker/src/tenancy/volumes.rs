@@ -39,19 +39,28 @@ impl<E: Engine> Tenancy<E> {
     /// A volume that nobody has and that is mounted in an owner's container was made for it: every
     /// name that a caller can write leads to a volume of theirs.
     pub(super) fn own_mounted(&self, container: &Value, owner: Owner) {
-        let mounts = container.get("Mounts").and_then(Value::as_array);
-        for mount in mounts.into_iter().flatten() {
-            let member = |name| mount.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (kind, volume) = (member("Type"), member("Name"));
-            if kind != "volume" || volume.is_empty() {
-                continue;
-            }
-            if let Some(name) = name_for(volume, owner) {
-                // Where the journal cannot be written, it is learned again.
-                let _ = self.store.own(Kind::Volume, volume, owner, name);
-            }
+        for volume in mounted(container) {
+            self.own_volume(volume, owner);
         }
     }
+
+    /// The same for one volume.
+    pub(super) fn own_volume(&self, volume: &str, owner: Owner) {
+        if let Some(name) = name_for(volume, owner) {
+            // Where the journal cannot be written, it is learned again.
+            let _ = self.store.own(Kind::Volume, volume, owner, name);
+        }
+    }
+}
+
+/// The names of the volumes that a container mounts.
+pub(super) fn mounted(container: &Value) -> impl Iterator<Item = &str> {
+    let mounts = container.get("Mounts").and_then(Value::as_array);
+    mounts.into_iter().flatten().filter_map(|mount| {
+        let member = |name| mount.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (kind, volume) = (member("Type"), member("Name"));
+        (kind == "volume" && !volume.is_empty()).then_some(volume)
+    })
 }
 
 /// What an owner calls a volume of the engine; nothing where it was not made for them.

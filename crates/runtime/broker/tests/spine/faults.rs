@@ -304,3 +304,209 @@ async fn with_a_slow_disk_nothing_is_done_later_on() {
     assert!(!success && detail.starts_with("not done"), "{detail}");
     assert_eq!(engine.requests(), Vec::<String>::new());
 }
+
+/// An answer with a body of a known length.
+fn answer(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_changes_never_end_leaves_room_for_others() {
+    let engine = Played::hung();
+    let mut setup = before(&engine);
+    setup.timing = Timing::default();
+    let lab = Lab::with(setup).await;
+    let (alice, bob) = (lab.token("alice"), lab.token("bob"));
+    let pull = |tag: usize| {
+        let image = format!("allowed/app:{tag}");
+        json!({ "ImagePull": { "image": image, "platform": null } })
+    };
+    let asked = async |what: &str, count: usize| {
+        eventually(|| {
+            let requests = engine.requests();
+            let found = requests.iter().filter(|it| it.contains(what)).count();
+            (found == count).then_some(())
+        })
+        .await;
+    };
+    // A quarter of all, each of them given up by its caller.
+    for number in 0..32 {
+        let mut gate = lab.connect().await;
+        gate.send(&act(&alice, pull(number)), &[Frame::End]).await;
+        asked("/images/create", number + 1).await;
+    }
+    for number in 0..256 {
+        let mut gate = lab.connect().await;
+        let call = act(&alice, volume(&format!("v{number}")));
+        gate.send(&call, &[Frame::End]).await;
+        asked("/volumes/create", number + 1).await;
+    }
+    for one_more in [pull(32), volume("one-more")] {
+        let refused = lab.ask(&alice, one_more).await.unwrap_err();
+        assert_eq!((refused.by, refused.status), (By::Broker, 503));
+        assert!(refused.message.contains("was not done"), "{refused:?}");
+        assert_eq!(refused.retry_after, Some(5));
+    }
+    lab.record(|record| {
+        let reason = "too much is under way";
+        matches!(&record.event, Event::Refused(decision) if decision.reason.contains(reason))
+    })
+    .await;
+    // Bob's are carried out.
+    for (change, what, count) in [
+        (pull(0), "/images/create", 33),
+        (volume("one"), "/volumes", 257),
+    ] {
+        let mut gate = lab.connect().await;
+        gate.send(&act(&bob, change), &[Frame::End]).await;
+        asked(what, count).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_whose_engine_goes_away_says_what_is_gone() {
+    let ids = [1, 2, 3].map(|number| format!("{number:02x}").repeat(32));
+    let made = std::sync::atomic::AtomicUsize::new(0);
+    let removed = std::sync::atomic::AtomicUsize::new(0);
+    let all = ids.clone();
+    let engine = Played::new(move |head, mut stream| {
+        let answer = match head.split_whitespace().next() {
+            Some("POST") => {
+                let number = made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let body = json!({ "Id": all[number], "Warnings": [] }).to_string();
+                answer("201 Created", &body)
+            }
+            Some("DELETE") => {
+                let number = removed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                match number {
+                    0 | 1 => answer("204 No Content", ""),
+                    _ => String::new(),
+                }
+            }
+            _ if head.contains("/containers/json") => {
+                let list = all.iter().map(|id| json!({ "Id": id, "Created": 1 }));
+                answer("200 OK", &Value::from_iter(list).to_string())
+            }
+            _ => answer("200 OK", "[]"),
+        };
+        async move { stream.write_all(answer.as_bytes()).await.unwrap() }
+    });
+    let mut setup = before(&engine);
+    setup.config = "images.allow = [\"*\"]\n".to_owned();
+    let lab = Lab::with(setup).await;
+    let alice = lab.token("alice");
+    for name in ["one", "two", "three"] {
+        let create = crate::common::create(name, &["true"]);
+        lab.ask(&alice, create).await.unwrap();
+    }
+    let prune = json!({ "ContainerPrune": { "filters": {} } });
+    let refused = lab.ask(&alice, prune).await.unwrap_err();
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let intent = lab
+        .record(|record| {
+            let decision = record.decision();
+            decision.is_some_and(|decision| decision.action == "container.prune")
+        })
+        .await;
+    let outcome = lab.record(outcome_of(intent.request().unwrap())).await;
+    let Event::Outcome {
+        success,
+        detail,
+        created,
+        ..
+    } = outcome.event
+    else {
+        unreachable!("it was looked for");
+    };
+    assert!(
+        !success && detail.starts_with("partly done: 2 removed"),
+        "{detail}"
+    );
+    assert_eq!(created, ids[..2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_others_have_filled_is_ones_own_all_the_same() {
+    let label = "x".repeat(1 << 20);
+    let engine = Played::new(move |head, mut stream| {
+        let label = label.clone();
+        async move {
+            if head.starts_with("POST") {
+                let (_, name) = head.split_once("content-length: ").unwrap();
+                let length = name.lines().next().unwrap().parse().unwrap();
+                let mut body = vec![0; length];
+                tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body)
+                    .await
+                    .unwrap();
+                let answer = answer("201 Created", std::str::from_utf8(&body).unwrap());
+                return stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            let begins = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+            stream.write_all(begins.as_bytes()).await.unwrap();
+            if head.contains("/containers/json") {
+                return stream.write_all(b"[]").await.unwrap();
+            }
+            let theirs = cofferdam_broker::tenancy::Owner::of(crate::common::ISSUER, "bob");
+            let own = cofferdam_broker::tenancy::Owner::of(crate::common::ISSUER, "alice");
+            let begins = format!("{{\"Volumes\":[{{\"Name\":\"cf-{own}.data\",\"Labels\":{{}}}}");
+            stream.write_all(begins.as_bytes()).await.unwrap();
+            for number in 0..70 {
+                let volume = format!(
+                    ",{{\"Name\":\"cf-{theirs}.v{number}\",\"Labels\":{{\"l\":\"{label}\"}}}}"
+                );
+                stream.write_all(volume.as_bytes()).await.unwrap();
+            }
+            let ends = b"],\"Warnings\":[\"cannot list bob's\"]}";
+            stream.write_all(ends).await.unwrap();
+        }
+    });
+    let mut setup = before(&engine);
+    setup.timing = Timing::default();
+    let lab = Lab::with(setup).await;
+    let alice = lab.token("alice");
+    lab.ask(&alice, volume("data")).await.unwrap();
+    let list = json!({ "VolumeList": { "filters": {} } });
+    let (_, body) = lab.ask(&alice, list).await.unwrap();
+    let shown: Value = serde_json::from_slice(&body).unwrap();
+    let wanted = json!({ "Volumes": [{ "Name": "data", "Labels": {} }], "Warnings": null });
+    assert_eq!(shown, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_passed_on_as_it_is_is_not_gathered_first() {
+    let go = Arc::new(Notify::new());
+    let waits = Arc::clone(&go);
+    let id = "0a".repeat(32);
+    let engine = Played::new(move |head, mut stream| {
+        let (waits, id) = (Arc::clone(&waits), id.clone());
+        async move {
+            if !head.contains("/changes") {
+                let body = json!({ "Id": id, "Warnings": [] }).to_string();
+                let answer = answer("201 Created", &body);
+                return stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            let begins = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n[";
+            stream.write_all(begins.as_bytes()).await.unwrap();
+            waits.notified().await;
+            stream.write_all(b"]").await.unwrap();
+        }
+    });
+    let mut setup = before(&engine);
+    setup.timing = Timing::default();
+    setup.config = "images.allow = [\"*\"]\n".to_owned();
+    let lab = Lab::with(setup).await;
+    let alice = lab.token("alice");
+    lab.ask(&alice, crate::common::create("db", &["true"]))
+        .await
+        .unwrap();
+    let mut gate = lab.connect().await;
+    let changes = json!({ "ContainerChanges": { "container": "db" } });
+    gate.send(&act(&alice, changes), &[Frame::End]).await;
+    assert_eq!(gate.done().await.body, cofferdam_action::wire::Body::Stream);
+    assert_eq!(gate.frame().await, Some(Frame::Data("[".into())));
+    go.notify_one();
+    assert_eq!(gate.rest().await, "]");
+}

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use cofferdam_action::wire::{Body, Frame, Outcome};
 use cofferdam_audit::record::Event;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::common::{Gate, Lab, act, create, json as parsed, text};
+use crate::common::{
+    ALL_SCOPES, AUDIENCE, Gate, Lab, Played, Setup, act, create, drain, json as parsed, now, text,
+};
 
 async fn running(lab: &Lab, name: &str, command: &[&str]) -> String {
     let alice = lab.token("alice");
@@ -215,4 +218,74 @@ async fn who_attaches_to_a_silent_container_and_goes_holds_no_connection() {
     }
     let (_, body) = lab.ask(&alice, json!("Ping")).await.unwrap();
     assert_eq!(text(&body), "OK");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_outlives_its_token_unless_it_is_to_end_with_it() {
+    let ends = Lab::with(Setup {
+        config: format!("streams = 'end-with-token'\n{}", Setup::default().config),
+        ..Setup::default()
+    })
+    .await;
+    let goes_on = Lab::new().await;
+    let follow = json!({ "ContainerLogs": { "container": "db", "stdout": true, "follow": true } });
+    let (mut gates, mut others) = (Vec::new(), Vec::new());
+    for (lab, gates) in [(&ends, &mut gates), (&goes_on, &mut others)] {
+        running(lab, "db", &["sleep", "600"]).await;
+        let exec = json!({ "ExecCreate": { "container": "db", "exec": {
+            "command": ["cat"], "attach_stdin": true, "attach_stdout": true,
+        }}});
+        let (_, body) = lab.ask(&lab.token("alice"), exec).await.unwrap();
+        let exec = json!({ "ExecStart": {
+            "exec": parsed(&body)["Id"], "detach": false, "tty": false,
+        }});
+        // It is over since 58 seconds, and accepted for 60.
+        let issued = now() - 118;
+        let token = lab.issuer.token("alice").audience(AUDIENCE);
+        let token = token
+            .scope(ALL_SCOPES)
+            .claim("roles", json!(["runner", "reader"]))
+            .lifetime(60)
+            .mint(issued)
+            .unwrap();
+        for (action, after) in [(exec, None), (follow.clone(), Some(Frame::End))] {
+            let mut gate = lab.connect().await;
+            let after: Vec<Frame> = after.into_iter().collect();
+            gate.send(&act(&token, action), &after).await;
+            gate.done().await;
+            gates.push(gate);
+        }
+    }
+    for gate in &mut gates {
+        assert_eq!(gate.frame().await, None, "it has no end, but breaks off");
+    }
+    // The other broker began with the same tokens.
+    let exec = &mut others[0];
+    exec.put(Frame::Data("still".into())).await;
+    assert!(output(exec, 8 + 5).await.ends_with(b"still"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_too_long_ends_nobodys_stream() {
+    let engine = Played::new(|_, mut stream| async move {
+        let begins = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        stream.write_all(begins.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; 3 << 20]).await.unwrap();
+        let event =
+            json!({ "Type": "image", "Action": "pull", "Actor": { "ID": "allowed/app:1" } });
+        let text = format!("\n{event}\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        drain(&mut stream).await;
+    });
+    let lab = Lab::with(Setup {
+        engine: Some(engine.socket.clone()),
+        ..Setup::default()
+    })
+    .await;
+    let mut gate = lab.connect().await;
+    let call = act(&lab.token("alice"), json!({ "Events": {} }));
+    gate.send(&call, &[Frame::End]).await;
+    gate.done().await;
+    let line = output(&mut gate, 1).await;
+    assert_eq!(parsed(&line.into())["Action"], "pull");
 }

@@ -305,3 +305,54 @@ async fn a_file_that_is_not_there_says_nothing_of_its_container() {
     assert_eq!(world.ask(&alice, copy).await.status, 404);
     assert_eq!(world.ask(&alice, inspect("db")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_tag_that_was_made_while_the_broker_died_is_its_makers() {
+    let mut world = World::new();
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    let tag = |target: &str, image: &str| json!({ "ImageTag": { "image": { "name": image }, "target": target } });
+    world.ask_and_die(&alice, tag("mine/app:1", "app")).await;
+    world.restart();
+    let reconciled = world.tenancy.reconcile(|_| HashMap::new()).await.unwrap();
+    assert_eq!(reconciled, Reconciled::default());
+    let uses = json!({ "ContainerCreate": { "name": "xx", "image": "mine/app:1" } });
+    let refused = world.ask(&bob, uses.clone()).await.status;
+    assert!((400..500).contains(&refused), "{refused}");
+    assert_eq!(world.ask(&alice, uses).await.status, 201);
+    assert_eq!(
+        world.ask(&alice, tag("mine/app:1", "app")).await.status,
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_tag_that_was_not_made_is_nobodys() {
+    let mut world = World::new();
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    let tag = json!({ "ImageTag": { "image": { "name": "app" }, "target": "mine/app:1" } });
+    // The engine says no, and its own tag stays one's own.
+    let mut action = crate::world::action(tag.clone());
+    world.tenancy.resolve(&mut action, &alice).await.unwrap();
+    let begun = world.tenancy.begin(&mut action, &alice).await.unwrap();
+    let body = br#"{"message":"no"}"#;
+    let settled = world.tenancy.settle(&action, &begun, 500, body, &alice);
+    assert!(settled.failure.is_none());
+    drop(begun);
+    assert_eq!(world.tenancy.store().counts().tags, 0);
+    assert_eq!(world.ask(&bob, tag.clone()).await.status, 201);
+    // One that was there before stays its maker's when it cannot be moved.
+    let begun = world.tenancy.begin(&mut action, &bob).await.unwrap();
+    let settled = world.tenancy.settle(&action, &begun, 500, body, &bob);
+    assert!(settled.failure.is_none());
+    drop(begun);
+    assert_eq!(world.tenancy.store().counts().tags, 1);
+    // And where the broker died before it was made, it is free at the next start.
+    world.ask(&bob, json!({ "ImageRemove": { "image": { "name": "mine/app:1" }, "force": false, "no_prune": false } })).await;
+    let begun = world.tenancy.begin(&mut action, &alice).await.unwrap();
+    std::mem::forget(begun);
+    world.restart();
+    assert_eq!(world.tenancy.store().counts().tags, 1);
+    let reconciled = world.tenancy.reconcile(|_| HashMap::new()).await.unwrap();
+    assert_eq!(reconciled.gone, 1);
+    assert_eq!(world.ask(&bob, tag).await.status, 201);
+}

@@ -140,7 +140,7 @@ impl World {
                     status: 200,
                     body: pruned.body.to_string(),
                 },
-                Err(refused) => no(&refused),
+                Err(broken) => no(&broken.refused),
             };
         }
         let Reply { status, body } = self.model.ask(&action).await.unwrap();

@@ -168,7 +168,8 @@ impl Memory {
 
     pub(super) fn tags(&self) -> Vec<(ImageRef, Owner)> {
         let tags = self.tags.iter();
-        tags.map(|(image, owner)| (image.clone(), *owner)).collect()
+        let made = tags.filter(|(image, _)| !self.claims.contains_key(*image));
+        made.map(|(image, owner)| (image.clone(), *owner)).collect()
     }
 
     /// Whether the name is the owner's already or was free, and nobody is at it.

@@ -44,6 +44,9 @@ pub(super) fn whole(container: &mut Map<String, Value>, sight: &Sight) {
     if let Some(config) = object(container, "Config") {
         hide_marks(config);
     }
+    if let Some(state) = object(container, "State") {
+        error_of_engine(state, "Error", sight);
+    }
     if let Some(host) = object(container, "HostConfig") {
         host_config(host, sight);
     }
@@ -58,6 +61,24 @@ pub(super) fn whole(container: &mut Map<String, Value>, sight: &Sight) {
 pub(super) fn stats(sample: &mut Value, sight: &Sight) -> Option<()> {
     rename_member(sample.as_object_mut()?, "name", sight);
     Some(())
+}
+
+/// What became of a container that was waited for.
+pub(super) fn waited(answer: &mut Value, sight: &Sight) -> Option<()> {
+    if let Some(error) = object(answer.as_object_mut()?, "Error") {
+        error_of_engine(error, "Message", sight);
+    }
+    Some(())
+}
+
+/// A member that is an error in the engine's words.
+fn error_of_engine(of: &mut Map<String, Value>, member: &str, sight: &Sight) {
+    let message = sight.message(text(of, member));
+    if let Some(error) = of.get_mut(member)
+        && error.is_string()
+    {
+        *error = message.into();
+    }
 }
 
 /// Where the layers of a container or an image lie on the host.

@@ -15,6 +15,13 @@ pub(super) fn list(images: &mut Vec<Value>, sight: &Sight) {
     });
 }
 
+/// Whether an image is seen by a name.
+pub(super) fn is_seen(image: &Value, sight: &Sight) -> bool {
+    let names = ["RepoTags", "RepoDigests"].map(|member| image.get(member)?.as_array());
+    let mut names = names.into_iter().flatten().flatten();
+    sight.sees_all || names.any(|name| name.as_str().is_some_and(|it| sight.sees_image(it)))
+}
+
 /// Whether an image is seen by a name; then it is shown.
 pub(super) fn seen(image: &mut Map<String, Value>, sight: &Sight) -> bool {
     let sees = sight.sees_all || names(image, sight) > 0;

@@ -1,6 +1,6 @@
 //! Networks: the list, and one in full.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::filter::NameFilter;
 use super::json::{hide_marks, object, rename_member, text};
@@ -23,8 +23,12 @@ pub(super) fn list(networks: &mut Vec<Value>, names: &NameFilter, sight: &Sight)
     });
 }
 
-/// One network.
+/// One network. The options of the engine's own say how the host is set up, such as the name of its
+/// interface.
 pub(super) fn whole(network: &mut Map<String, Value>, sight: &Sight) {
+    if PREDEFINED.contains(&text(network, "Name")) && !sight.sees_all {
+        network.insert("Options".to_owned(), json!({}));
+    }
     rename_member(network, "Name", sight);
     hide_marks(network);
     if let Some(containers) = object(network, "Containers") {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::sieve::Sieve;
 use crate::tenancy::owner::{Kind, Owner, Tenant};
 use crate::tenancy::store::Store;
 
@@ -75,7 +76,19 @@ fn sight(sees_all: bool) -> (tempfile::TempDir, Sight) {
 
 fn show(shape: Shape, body: &str) -> Value {
     let (_folder, sight) = sight(false);
-    let shown = JsonView { sight, shape }.apply(body.as_bytes()).unwrap();
+    let view = JsonView { sight, shape };
+    let shown = view.apply(body.as_bytes()).unwrap();
+    // What is not kept of a list while it is read makes no difference.
+    let mut sieve = Sieve::new(|member: &str, it: Value| view.keeps(member, &it).then_some(it));
+    sieve.take(body.as_bytes()).unwrap();
+    let sifted = sieve.end();
+    assert!(!view.is_of_all() || sifted.len() <= body.len());
+    if view.is_of_all() {
+        assert_eq!(view.apply(&sifted).unwrap(), shown);
+        for hidden in THEIRS {
+            assert!(!String::from_utf8_lossy(&sifted).contains(&format!("\"Id\":\"{hidden}")));
+        }
+    }
     let text = String::from_utf8(shown).unwrap();
     for hidden in THEIRS
         .iter()
@@ -89,7 +102,7 @@ fn show(shape: Shape, body: &str) -> Value {
 fn containers(names: &[&str], limit: Option<usize>) -> Shape {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     Shape::Containers {
-        names: NameFilter::new(names),
+        names: NameFilter::new(names).unwrap(),
         limit,
     }
 }
@@ -164,7 +177,7 @@ fn networks_are_ones_own_and_the_engines_three() {
     let names = |filter: &[&str]| {
         let filter = filter.iter().map(|name| (*name).to_owned()).collect();
         let list = show(
-            Shape::Networks(NameFilter::new(filter)),
+            Shape::Networks(NameFilter::new(filter).unwrap()),
             engine!("networks.json"),
         );
         let names = list.as_array().unwrap().iter();
@@ -459,7 +472,7 @@ proptest! {
         ] {
             let _ = JsonView { sight: sight.clone(), shape }.apply(body.as_bytes());
         }
-        for lines in [Lines::Stats, Lines::Events(EventFilter::default())] {
+        for lines in [Lines::Stats, Lines::Wait, Lines::Events(EventFilter::default())] {
             let _ = LinesView { sight: sight.clone(), lines }.apply(body.as_bytes());
         }
     }
