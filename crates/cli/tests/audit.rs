@@ -309,9 +309,79 @@ fn old_records_move_away_once_the_broker_is_stopped_and_the_log_still_verifies()
         "moved 512 records; the first that is here is 512\n"
     );
     assert_eq!(place.code(&["verify", "--against", "kept"]), Some(0));
-    assert_eq!(place.json_lines(&["search", "--request", "r1"]).len(), 0);
     assert_eq!(place.json_lines(&["search", "--request", "r299"]).len(), 2);
-    assert_eq!(place.code(&["prove", "3"]), Some(2));
+
+    // What is not here any more is said, and read where the archive is named.
+    let search = |more: &[&str]| {
+        let mut args = vec!["search", "--request", "r1"];
+        args.extend(more);
+        let output = place.audit(&args);
+        assert_eq!(output.status.code(), Some(0));
+        (text(&output.stdout).lines().count(), text(&output.stderr))
+    };
+    let (found, said) = search(&[]);
+    assert_eq!(found, 0);
+    assert!(said.contains("records below 512 were moved away"), "{said}");
+    let recent = search(&["--since", "2026-11-24T12:04:59Z"]);
+    assert_eq!(recent, (0, String::new()));
+    assert_eq!(search(&["--archive", "old"]), (2, String::new()));
+    for which in ["3", "r1"] {
+        let refused = place.audit(&["prove", which]);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = text(&refused.stderr);
+        assert!(said.contains("--archive DIR"), "{said}");
+        let proved = place.audit(&["prove", which, "--archive", "old", "--out", "proof"]);
+        assert_eq!(proved.status.code(), Some(0), "{}", text(&proved.stderr));
+        let check = ["audit", "verify", "--proof", "proof", "--key", &place.key];
+        assert_eq!(place.cofferdam.run(&check).status.code(), Some(0));
+    }
+    let verified = |more: &[&str]| {
+        let mut args = vec!["verify", "--against", "kept"];
+        args.extend(more);
+        text(&place.audit(&args).stdout)
+    };
+    let said = verified(&[]);
+    assert!(said.contains("512 entries were moved away"), "{said}");
+    let said = verified(&["--archive", "old"]);
+    assert!(
+        said.contains("512 entries were moved to the archive, and checked there"),
+        "{said}"
+    );
+    assert_eq!(place.code(&["verify", "--archive", "nowhere"]), Some(2));
+
+    // The configuration of a broker that rotates by itself says where it moves them.
+    let config = place.cofferdam.folder.path().join("broker.toml");
+    let audit = "[audit]\nkeep = \"90d\"\narchive = \"old\"\n";
+    let with = std::fs::read_to_string(&config).unwrap() + audit;
+    std::fs::write(config, with).unwrap();
+    assert_eq!(search(&[]), (2, String::new()));
+    assert!(verified(&[]).contains("checked there"));
+    // An archive that has been put away, or is another's, leaves the log as it is.
+    std::fs::rename(
+        place.cofferdam.folder.path().join("old"),
+        place.cofferdam.folder.path().join("away"),
+    )
+    .unwrap();
+    let (found, said) = search(&[]);
+    assert!(found == 0 && said.contains("records below 512"), "{said}");
+    assert_eq!(place.code(&["verify"]), Some(0));
+}
+
+#[test]
+fn a_log_is_not_rotated_by_somebody_whose_files_the_broker_could_not_open() {
+    let place = Place::with_requests(300);
+    let other = 64_002;
+    if std::os::unix::fs::chown(place.dir(), Some(other), None).is_err() {
+        // Only root can give a directory away, and only root is to be kept from this.
+        return;
+    }
+    let before = files(&place.dir());
+    let output = place.audit(&["rotate", "--before", "0s", "--into", "old"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("sudo -u"), "{said}");
+    assert_eq!(files(&place.dir()), before);
+    assert!(!place.cofferdam.folder.path().join("old").exists());
 }
 
 /// Numbers that look random and are the same in every run (xorshift).

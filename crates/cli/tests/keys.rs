@@ -24,12 +24,10 @@ impl Place {
         let server = runtime.block_on(Server::start(key())).unwrap();
         let cofferdam = Cofferdam::new();
         let url = server.issuer().url().to_owned();
-        let keys = cofferdam.folder.path().join("keys/idp.json");
-        let keys = keys.display();
         cofferdam.file(
             "broker.toml",
             &format!(
-                "socket = \"/run/x\"\n[[issuer]]\nissuer = \"{url}\"\naudience = \"a\"\nkeys = \"{keys}\"\n{}\n\
+                "socket = \"/run/x\"\n[[issuer]]\nissuer = \"{url}\"\naudience = \"a\"\nkeys = \"keys/idp.json\"\n{}\n\
                  [images]\nlocal = true\n",
                 source(&url)
             ),
@@ -47,8 +45,12 @@ impl Place {
             env!("CARGO_MANIFEST_DIR"),
             "/../find/scan/tests/data/ca.pem"
         );
-        let args = ["keys", "sync", "--config", "broker.toml", "--ca", ca];
-        self.cofferdam.run(&args)
+        // The path of the file of keys begins at the configuration, wherever this runs.
+        let config = self.cofferdam.folder.path().join("broker.toml");
+        let config = config.to_str().unwrap();
+        let args = ["keys", "sync", "--config", config, "--ca", ca];
+        let mut command = self.cofferdam.command(&args);
+        command.current_dir("/").output().unwrap()
     }
 
     fn keys(&self) -> Option<String> {
