@@ -81,3 +81,29 @@ mod prelude {
     pub(super) use crate::refusal::{Refusal, Rule, quote};
     pub(super) use crate::request::{BodyKind, Call};
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plug_in_that_somebody_looks_for_is_not_there_and_nothing_else_of_plug_ins_is_offered() {
+        let rule = |method: &str, target: &str| {
+            let headers = &[];
+            let head = Head {
+                method,
+                target,
+                headers,
+            };
+            parse(head, b"").unwrap_err().rule
+        };
+        for name in ["none", "vieux/sshfs:latest"] {
+            let target = format!("/v1.41/plugins/{name}/json");
+            assert_eq!(rule("GET", &target), Rule::Route);
+            assert_eq!(rule("POST", &target), Rule::NotOffered);
+        }
+        for target in ["/v1.41/plugins", "/v1.41/plugins/json"] {
+            assert_eq!(rule("GET", target), Rule::NotOffered);
+        }
+    }
+}

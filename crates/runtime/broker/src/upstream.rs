@@ -298,3 +298,47 @@ impl tenancy::Engine for Upstream {
         self.ask_and_read(action, read).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_answers_of_one_tenant_leave_room_for_those_of_others() {
+        let engine = Upstream::new(std::path::Path::new("/nowhere"), Timing::default());
+        let tenant = |name: &str, sees_all| {
+            let owner = Owner::of("i", name);
+            Tenant {
+                owner,
+                principal: owner,
+                sees_all,
+            }
+        };
+        let hold = |tenant: &Tenant, bytes: usize| {
+            let mut room = engine.room(tenant);
+            // As it comes, piece by piece.
+            for held in (0..=bytes).step_by(1 << 20) {
+                room.hold(held)?;
+            }
+            room.hold(bytes).map(|()| room)
+        };
+        let (alice, bob) = (tenant("alice", false), tenant("bob", false));
+        let held: Vec<Room> = (0..4)
+            .map(|_| hold(&alice, WHOLE_OF_ONE).ok().unwrap())
+            .collect();
+        assert!(matches!(hold(&alice, 1 << 20), Err(NotRead::NoRoom)));
+        assert!(hold(&alice, SMALL).is_ok(), "a small one takes none");
+        assert!(hold(&bob, WHOLE_OF_ONE).is_ok());
+        let too_large = hold(&bob, WHOLE_OF_ONE + 1);
+        assert!(matches!(
+            too_large,
+            Err(NotRead::Engine(Error::TooLarge(_)))
+        ));
+        assert!(hold(&tenant("operator", true), WHOLE).is_ok());
+        // An answer keeps its room until the gate has it.
+        let shares: Vec<_> = held.into_iter().map(Room::into_share).collect();
+        assert!(matches!(hold(&alice, 1 << 20), Err(NotRead::NoRoom)));
+        drop(shares);
+        assert!(hold(&alice, 1 << 20).is_ok());
+    }
+}

@@ -189,18 +189,22 @@ impl<E: Engine> Tenancy<E> {
         let list = Action::NetworkList {
             filters: Filters::default(),
         };
-        let list = self.engine.ask(&list).await.map_err(|it| no_answer(&it))?;
-        let list = list.json("GET /networks").map_err(|it| no_answer(&it))?;
-        let networks = list.as_array().into_iter().flatten();
-        let predefined: Vec<(&str, &str)> = networks
-            .filter_map(|network| {
-                Some((network.get("Name")?.as_str()?, network.get("Id")?.as_str()?))
-            })
-            .filter(|(name, _)| PREDEFINED.contains(name))
-            .collect();
+        let mut predefined = Vec::new();
+        let take = |_: &str, network: Value| {
+            let member = |name| Some(network.get(name)?.as_str()?.to_owned());
+            if let (Some(name), Some(id)) = (member("Name"), member("Id"))
+                && PREDEFINED.contains(&&*name)
+            {
+                predefined.push((name, id));
+            }
+            None
+        };
+        let reply = self.engine.ask_each(&list, take).await;
+        let reply = reply.map_err(|it| no_answer(&it))?;
+        reply.json("GET /networks").map_err(|it| no_answer(&it))?;
         let named = predefined
             .iter()
-            .find(|(name, id)| *name == text || *id == text);
+            .find(|(name, id)| name == text || id == text);
         let mut begin = predefined.iter().filter(|(_, id)| id.starts_with(text));
         let found = match (named, begin.next(), begin.next()) {
             (Some(named), _, _) => named,
@@ -209,8 +213,8 @@ impl<E: Engine> Tenancy<E> {
         };
         Ok(Object {
             kind: Kind::Network,
-            id: Some(found.1.to_owned()),
-            name: found.0.to_owned(),
+            id: Some(found.1.clone()),
+            name: found.0.clone(),
             owner: Some(tenant.owner),
         })
     }
