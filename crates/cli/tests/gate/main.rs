@@ -17,3 +17,4 @@ mod corpus;
 mod development;
 mod faults;
 mod scanned;
+mod service;

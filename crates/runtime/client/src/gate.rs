@@ -59,13 +59,25 @@ impl Gate {
     /// # Errors
     /// [`Error::Url`]; [`Error::Tls`] where the library has no protocol version to offer.
     pub fn with_roots(url: &str, roots: RootCertStore) -> Result<Gate, Error> {
-        let base = base_of(url).ok_or_else(|| Error::Url(url.to_owned()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(Error::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Gate::with_tls(url, tls)
+    }
+
+    /// The gate at `url`, with TLS as the service has set it up: with a certificate of its own for a
+    /// gate that asks its clients for one, or for tokens that are bound to it (RFC 8705). HTTP/1.1
+    /// is spoken, whatever protocols `tls` would offer.
+    ///
+    /// # Errors
+    /// [`Error::Url`].
+    pub fn with_tls(url: &str, mut tls: ClientConfig) -> Result<Gate, Error> {
+        let base = base_of(url).ok_or_else(|| Error::Url(url.to_owned()))?;
+        // The connector sets them by the versions of HTTP that it speaks, and panics over others.
+        tls.alpn_protocols.clear();
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -93,8 +105,11 @@ impl Gate {
         self
     }
 
-    /// How long the gate may take until the head of its answer; 60 s by default. An action that
-    /// waits by its nature (a wait, a pull, a stop with its own time) is not cut short.
+    /// How long the gate may take until the head of its answer, and after that until the end of an
+    /// answer that is read whole; 60 s by default. An action that waits by its nature
+    /// ([`ActionKind::waits`](cofferdam_action::action::ActionKind::waits), such as a wait, a pull
+    /// or logs that are followed) is not cut short, and neither is an answer that is read as it
+    /// comes.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Gate {
         self.timeout = timeout;
@@ -155,15 +170,15 @@ impl Caller {
         // A target of this workspace's own encoder is always one.
         let http = http.body(body).map_err(|_| Error::NotOffered)?;
         let answer = self.gate.http.request(http);
-        let answer = if waits(action) {
-            answer.await
-        } else {
-            let late = |_| Error::Timeout(self.gate.timeout);
-            tokio::time::timeout(self.gate.timeout, answer)
+        let timeout = self.gate.timeout;
+        let limit = (!action.kind().waits()).then_some(timeout);
+        let answer = match limit {
+            None => answer.await,
+            Some(limit) => tokio::time::timeout(limit, answer)
                 .await
-                .map_err(late)?
+                .map_err(|_| Error::Timeout(limit))?,
         };
-        Reply::of(answer.map_err(Error::Connect)?).await
+        Reply::of(answer.map_err(Error::Connect)?, limit, timeout).await
     }
 
     async fn authorization(&self) -> Result<HeaderValue, Error> {
@@ -195,18 +210,6 @@ impl std::fmt::Debug for Caller {
             .field("gate", &self.gate)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the head of the answer may take its time.
-fn waits(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::ContainerWait { .. }
-            | Action::ContainerStop { .. }
-            | Action::ContainerRestart { .. }
-            | Action::ContainerCopyIn { .. }
-            | Action::ImagePull { .. }
-    )
 }
 
 /// The URL without a path: https, or http with this machine.

@@ -33,6 +33,7 @@ mod reply;
 
 pub use cofferdam_action::{action, container, filter, image, name, path, value};
 pub use cofferdam_token::fetch::{self, TokenExchange};
+pub use rustls;
 
 pub use error::{Error, Problem};
 pub use gate::{Caller, Gate};

@@ -1,5 +1,7 @@
 //! What the gate answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -19,21 +21,30 @@ pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Incoming,
+    /// How long the body may take where it is read whole.
+    limit: Option<Duration>,
 }
 
 impl Reply {
-    /// Takes an answer; one that says no becomes an error.
-    pub(crate) async fn of(response: Response<Incoming>) -> Result<Reply, Error> {
+    /// Takes an answer; one that says no becomes an error. A good one may take `limit` where it is
+    /// read whole, and a problem `timeout`.
+    pub(crate) async fn of(
+        response: Response<Incoming>,
+        limit: Option<Duration>,
+        timeout: Duration,
+    ) -> Result<Reply, Error> {
         let (head, body) = response.into_parts();
-        let reply = Reply {
+        let mut reply = Reply {
             status: head.status,
             headers: head.headers,
             body,
+            limit,
         };
         if head.status.is_success() || head.status == StatusCode::NOT_MODIFIED {
             return Ok(reply);
         }
         let request = reply.request().map(str::to_owned);
+        reply.limit = Some(timeout);
         let bytes = reply.collect(MAX_PROBLEM).await.unwrap_or_default();
         let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
             status: head.status.as_u16(),
@@ -70,7 +81,7 @@ impl Reply {
     /// Reads the whole body as JSON.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] above 16 MiB, [`Error::Broken`], [`Error::Decode`].
+    /// [`Error::TooLarge`] above 16 MiB, [`Error::Timeout`], [`Error::Broken`], [`Error::Decode`].
     pub async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(Error::Decode)
@@ -79,7 +90,7 @@ impl Reply {
     /// Reads the whole body.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] above 16 MiB, [`Error::Broken`].
+    /// [`Error::TooLarge`] above 16 MiB, [`Error::Timeout`], [`Error::Broken`].
     pub async fn bytes(self) -> Result<Bytes, Error> {
         self.collect(MAX_ANSWER).await
     }
@@ -98,14 +109,21 @@ impl Reply {
         Ok(None)
     }
 
-    async fn collect(self, limit: usize) -> Result<Bytes, Error> {
-        match Limited::new(self.body, limit).collect().await {
+    async fn collect(self, most: usize) -> Result<Bytes, Error> {
+        let body = Limited::new(self.body, most).collect();
+        let body = match self.limit {
+            None => body.await,
+            Some(limit) => tokio::time::timeout(limit, body)
+                .await
+                .map_err(|_| Error::Timeout(limit))?,
+        };
+        match body {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(limit)),
+            Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge(most)),
             Err(error) => match error.downcast::<hyper::Error>() {
                 Ok(error) => Err(Error::Broken(*error)),
                 // `Limited` has no third kind of error; what it might grow is no answer either.
-                Err(_) => Err(Error::TooLarge(limit)),
+                Err(_) => Err(Error::TooLarge(most)),
             },
         }
     }
