@@ -132,6 +132,51 @@ fn every_known_attack_is_judged_as_stated() {
 }
 
 #[test]
+fn a_svid_needs_no_issuer_and_is_of_the_trust_domain_whatever_the_profile_is_called() {
+    let cofferdam = Cofferdam::new();
+    keys(&cofferdam, "ES256");
+    let who = ["--issuer", "spiffe://prod.example", "--audience", "api"];
+    let mint = |subject: &str, more: &[&str]| {
+        let mut args = vec!["token", "mint", "--key", "key.pem", "--subject", subject];
+        args.extend(who);
+        args.extend(["--header", r#"typ="JWT""#, "--claim", "client_id=null"]);
+        args.extend(more);
+        text(&cofferdam.run(&args).stdout)
+    };
+    let verify = |profile: &str, token: &str| {
+        let mut args = vec!["token", "verify", "--jwks", "jwks.json"];
+        args.extend(who);
+        args.extend(["--profile", profile]);
+        let output = feed(&cofferdam, &args, token);
+        (output.status.code(), text(&output.stderr))
+    };
+    let svid = mint("spiffe://prod.example/ns/web", &["--claim", "iss=null"]);
+    for profile in ["spiffe", "spiffe-jwt-svid"] {
+        assert_eq!(verify(profile, &svid), (Some(0), String::new()));
+    }
+    let other = mint("spiffe://other.example/ns/web", &[]);
+    let (code, said) = verify("spiffe", &other);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("(claim-mismatch)"), "{said}");
+}
+
+#[test]
+fn a_carriage_return_is_no_part_of_a_token() {
+    let cofferdam = Cofferdam::new();
+    keys(&cofferdam, "ES256");
+    let mut mint = vec!["token", "mint", "--key", "key.pem"];
+    mint.extend(WHO);
+    let token = text(&cofferdam.run(&mint).stdout);
+    let token = token.trim_end();
+    let mut verify = vec!["token", "verify", "--jwks", "jwks.json"];
+    verify.extend(WHO);
+    for (end, code) in [("", 0), ("\n", 0), ("\r\n", 1), ("\r", 1), ("\n\n", 1)] {
+        let output = feed(&cofferdam, &verify, &format!("{token}{end}"));
+        assert_eq!(output.status.code(), Some(code), "{end:?}");
+    }
+}
+
+#[test]
 fn inspecting_believes_nothing() {
     let cofferdam = Cofferdam::new();
     // {"alg":"none"} and {"exp":0}, without a signature.

@@ -272,7 +272,7 @@ fn signing_key(file: &std::path::Path, alg: Option<Algorithm>) -> Result<Signing
     }
 }
 
-/// Standard input without the line end that a shell adds; `None` where it is too long or no text.
+/// Standard input without the line feed that a shell adds; `None` where it is too long or no text.
 fn token() -> Result<Option<String>, Failure> {
     let mut bytes = Vec::new();
     std::io::stdin()
@@ -288,9 +288,6 @@ fn token() -> Result<Option<String>, Failure> {
     };
     if text.ends_with('\n') {
         text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
     }
     Ok(Some(text))
 }
@@ -321,7 +318,14 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
-    Profile::from_name(name).ok_or_else(|| {
+    // The names by which other tools and documents call some of them.
+    let own = match name {
+        "oidc-generic" => "jwt",
+        "k8s-bound-sa" => "kubernetes",
+        "spiffe-jwt-svid" => "spiffe",
+        own => own,
+    };
+    Profile::from_name(own).ok_or_else(|| {
         let known: Vec<_> = Profile::ALL.iter().map(Profile::name).collect();
         format!("a profile is one of {}", known.join(", "))
     })
