@@ -122,7 +122,7 @@ async fn serve(
     let broker = Arc::new(Broker::open(&config, Timing::default(), Arc::clone(&say))?);
     let intents = follow::Intents::all(config.audit());
     follow::reconcile(&broker, &intents).await?;
-    let intents = intents.from_now();
+    let intents = intents.after_now();
     let following = tokio::spawn(follow::events(Arc::clone(&broker), intents));
 
     let mut rotating = tokio::task::JoinSet::new();

@@ -47,7 +47,7 @@ impl Intents {
     }
 
     /// Those that are written from now on: what was made by others has been compared.
-    pub(super) fn from_now(self) -> Self {
+    pub(super) fn after_now(self) -> Self {
         let end = Reader::open(&self.audit).map_or(0, |reader| reader.len());
         Self { from: end, ..self }
     }

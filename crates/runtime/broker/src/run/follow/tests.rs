@@ -77,7 +77,7 @@ impl Lab {
 
     fn follow(&self) {
         let apart = Duration::from_millis(20);
-        let intents = self.intents().from_now();
+        let intents = self.intents().after_now();
         tokio::spawn(Follower::new(Arc::clone(&self.broker), intents, apart).run());
     }
 
