@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use cofferdam_action::action::{Action, ActionKind};
 use cofferdam_action::refusal::Rule;
 use cofferdam_action::wire::{Ask, Body, By, Refused};
-use cofferdam_gate::Control;
 use serde_json::{Value, json};
 
 use crate::broker::{Broker, REQUEST};
