@@ -76,9 +76,11 @@ impl<E: Engine> Tenancy<E> {
         if let Action::ImagePull { image, .. } | Action::ImageTag { target: image, .. } = action {
             for other in known.versions_of(image) {
                 images.local.insert(other.clone());
-                if self.store.tag_owner(other) == Some(tenant.owner) {
-                    images.own.insert(other.clone());
-                }
+                match self.store.tag_owner(other) {
+                    Some(owner) if owner == tenant.owner => images.own.insert(other.clone()),
+                    Some(_) if !sees_others => images.foreign.insert(other.clone()),
+                    _ => false,
+                };
             }
         }
         images

@@ -372,6 +372,36 @@ async fn images_are_found_by_id_among_those_that_are_seen() {
     assert_eq!(world.ask(&bob, tag("mine/app:dev")).await.status, 201);
 }
 
+/// Where whatever the engine has is allowed, what it has is whole repositories.
+#[tokio::test]
+async fn a_repository_of_the_host_is_pulled_in_other_versions_and_takes_no_tag() {
+    let mut world = World::with_images(json!({ "local": true, "pull_local": true }));
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    let pull = |image: &str| json!({ "ImagePull": { "image": image, "platform": null } });
+    let tag = |name: &str| json!({ "ImageTag": { "image": { "name": "app" }, "target": name } });
+
+    let beside = world.ask(&alice, tag("app:2")).await;
+    assert!(
+        beside.status == 403 && beside.body.contains("image.tag"),
+        "{beside:?}"
+    );
+    assert_eq!(world.ask(&alice, tag("mine/app:1")).await.status, 201);
+    assert_eq!(world.ask(&alice, tag("mine/app:2")).await.status, 201);
+    assert_eq!(world.ask(&bob, tag("mine/app:3")).await.status, 403);
+
+    assert_eq!(world.ask(&bob, pull("other/tool:2")).await.status, 200);
+    // A tag of a tenant's brings no repository with it, neither to them nor to others.
+    for tenant in [&alice, &bob] {
+        for image in ["evil/app:1", "mine/app:9"] {
+            let refused = world.ask(tenant, pull(image)).await;
+            assert!(
+                refused.status == 403 && refused.body.contains("image.not-allowed"),
+                "{image}: {refused:?}"
+            );
+        }
+    }
+}
+
 /// Policies look at the objects by the references, one by one.
 #[tokio::test]
 async fn objects_are_in_the_order_of_the_references() {

@@ -68,10 +68,14 @@ pub fn action(value: Value) -> Action {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_images(json!({ "allow": ["app"] }))
+    }
+
+    /// With another configuration of images.
+    pub fn with_images(images: Value) -> Self {
         let model = std::sync::Arc::new(Model::new());
         let folder = tempfile::tempdir().unwrap();
-        let floor =
-            Floor::new(serde_json::from_value(json!({ "images": { "allow": ["app"] } })).unwrap());
+        let floor = Floor::new(serde_json::from_value(json!({ "images": images })).unwrap());
         let store = Store::open(folder.path().join("owners.jsonl")).unwrap();
         let tenancy = Tenancy::new(store, Shared(model.clone()), floor.config().images.clone());
         Self {
@@ -115,6 +119,7 @@ impl World {
         let caller = Caller {
             own_images: images.own,
             local_images: images.local,
+            foreign_images: images.foreign,
             ..Caller::default()
         };
         let mut action = match self.floor.judge(action, &caller) {
