@@ -254,9 +254,10 @@ impl Files {
                  policy = {}\n\
                  sandbox = \"best-effort\"\n\
                  \n\
-                 # Every image of the engine, so that the floor stands alone.\n\
+                 # Every image of the engine and every version of it, so that the floor stands alone.\n\
                  [images]\n\
                  local = true\n\
+                 pull_local = true\n\
                  \n\
                  {issuer}",
                 rustix::process::getuid().as_raw(),
