@@ -12,12 +12,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, COOKIE};
 use actix_web::middleware::Next;
 use cofferdam_token::authorization::{self, AuthorizationError, Credentials};
-use cofferdam_token::dpop::{Proof, ProofRejection, Target};
+use cofferdam_token::dpop::{Proof, ProofRejection, Target, Unproven};
 use cofferdam_token::state::revocation_key;
 use cofferdam_token::{Decision, Rejection, Requirement, Scheme, Sender, Verified};
 
 use crate::app::Declared;
-use crate::body;
+use crate::body::{self, Form};
 use crate::certificate::ClientCertificate;
 use crate::error::{Error, Reason};
 use crate::guard::{Dpop, Guard, Inner, Outcome};
@@ -35,20 +35,21 @@ pub(crate) async fn admit(
         .iter()
         .find(|resource| resource.pattern.is_match(path))
     else {
-        return Ok(refuse(guard.inner(), request, None, Reason::Undeclared));
+        let reason = Reason::Undeclared;
+        return Ok(refuse(guard.inner(), request, None, reason, None));
     };
     let inner = resource.guard.inner();
     let method = request.method();
     let Some((_, access)) = resource.routes.iter().find(|(each, _)| each == method) else {
         let allowed = resource.routes.iter().map(|(method, _)| method.as_str());
         let reason = Reason::Method(allowed.collect::<Vec<_>>().join(", "));
-        return Ok(refuse(inner, request, Some(resource), reason));
+        return Ok(refuse(inner, request, Some(resource), reason, None));
     };
     let verdict = match access {
         Access::Public => Ok(None),
         Access::Optional => match judge(inner, &mut request, None).await {
             // No credentials of ours came, so there is nothing to be wrong with.
-            Err(Reason::Credentials(error)) if error.code().is_none() => Ok(None),
+            Err((Reason::Credentials(error), _)) if error.code().is_none() => Ok(None),
             verdict => verdict.map(Some),
         },
         Access::Require(requirement) => {
@@ -56,35 +57,58 @@ pub(crate) async fn admit(
             verdict.map(Some)
         }
     };
-    let (verdict, token) = match verdict {
-        Ok(Some(token)) => ("granted", Some(token)),
-        Ok(None) => ("public", None),
-        Err(reason) if inner.observe_only => (reason.id(), None),
-        Err(reason) => return Ok(refuse(inner, request, Some(resource), reason)),
-    };
     let declared = Some(resource);
-    report(inner, &request, declared, verdict, None, token.as_ref());
-    if let Some(token) = token {
-        request.extensions_mut().insert(token);
+    match verdict {
+        Ok(token) => {
+            let verdict = token.as_ref().map_or("public", |_| "granted");
+            report(inner, &request, declared, verdict, None, token.as_ref());
+            if let Some(token) = token {
+                request.extensions_mut().insert(token);
+            }
+        }
+        Err((reason, token)) if inner.observe_only => {
+            report(inner, &request, declared, reason.id(), None, token.as_ref());
+        }
+        Err((reason, token)) => {
+            return Ok(refuse(inner, request, declared, reason, token.as_ref()));
+        }
     }
     next.call(request).await
 }
 
+/// The verified token of the request; or why it is refused, and its token where that was verified.
 async fn judge(
     inner: &Inner,
     request: &mut ServiceRequest,
     requirement: Option<&Requirement>,
-) -> Result<Verified, Reason> {
+) -> Result<Verified, (Reason, Option<Verified>)> {
     let now = (inner.clock)();
+    let verified = verify(inner, request, now).await;
+    let (token, scheme, proof) = verified.map_err(|reason| (reason, None))?;
+    match permit(inner, request, requirement, &token, scheme, proof, now).await {
+        Ok(()) => Ok(token),
+        Err(reason) => Err((reason, Some(token))),
+    }
+}
+
+/// The token of the request, the scheme that it came with, and the proof that came with it.
+///
+/// What a stranger can make without a token costs little and leaves nothing behind: of the proof all
+/// but the signature is looked at, then comes the token, then the proof's signature.
+async fn verify(
+    inner: &Inner,
+    request: &ServiceRequest,
+    now: u64,
+) -> Result<(Verified, Scheme, Option<Proof>), Reason> {
     let credentials = credentials(inner, request)?;
-    // What is seldom waited for is boxed, so that the common way is a small future.
-    let proof = match (credentials.scheme, &inner.dpop) {
+    let unproven = match (credentials.scheme, &inner.dpop) {
         (Scheme::Dpop, Some(dpop)) => {
-            Some(Box::pin(prove(dpop, request, credentials.token, now)).await?)
+            // Boxed, so that the common way is a small future.
+            Some(Box::new(read_proof(dpop, request, credentials.token, now)?))
         }
         _ => None,
     };
-    let mut sender = match &proof {
+    let mut sender = match &unproven {
         Some(proof) => proof.sender(),
         None => Sender::bearer(),
     };
@@ -100,6 +124,20 @@ async fn judge(
         }
         Err(rejection) => return Err(rejection.into()),
     };
+    let proof = unproven.map(|unproven| unproven.verify()).transpose();
+    Ok((token, credentials.scheme, proof.map_err(Reason::Proof)?))
+}
+
+/// Whether a token that holds may do what the request asks, now and with this proof.
+async fn permit(
+    inner: &Inner,
+    request: &mut ServiceRequest,
+    requirement: Option<&Requirement>,
+    token: &Verified,
+    scheme: Scheme,
+    proof: Option<Proof>,
+    now: u64,
+) -> Result<(), Reason> {
     if let Some(revocations) = &inner.revocations {
         let id = token
             .claims()
@@ -112,26 +150,43 @@ async fn judge(
             Err(_) => return Err(Rejection::StateUnavailable.into()),
         }
     }
+    if let Some(proof) = proof {
+        use_once(inner, &proof, now).await?;
+    }
     if let Some(requirement) = requirement
-        && let Decision::Denied(denial) = requirement.check(&token, now)
+        && let Decision::Denied(denial) = requirement.check(token, now)
     {
-        return Err(Reason::Denied(denial, credentials.scheme));
+        return Err(Reason::Denied(denial, scheme));
     }
     // Last, since it waits for the body, which who has no token must not make a server do.
-    if body::is_form(request) && Box::pin(body::carries_token(request)).await {
-        return Err(Reason::Credentials(AuthorizationError::WrongPlace));
+    if body::is_form(request) {
+        return match Box::pin(body::look_into(request, inner.max_form)).await {
+            Form::WithoutToken => Ok(()),
+            Form::WithToken => Err(Reason::Credentials(AuthorizationError::WrongPlace)),
+            Form::TooLong => Err(Reason::FormTooLong(inner.max_form)),
+        };
     }
-    Ok(token)
+    Ok(())
+}
+
+/// A proof is remembered only now, when it came with a token that holds: otherwise a stranger's
+/// proofs, which cost nothing to make, would fill the store and shut out everybody.
+async fn use_once(inner: &Inner, proof: &Proof, now: u64) -> Result<(), Reason> {
+    let (key, until) = (proof.replay_key(), proof.remember_until());
+    match inner.proofs.insert(key, until, now).get().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Reason::Proof(ProofRejection::Replayed)),
+        Err(_) => Err(Reason::Proof(ProofRejection::StateUnavailable)),
+    }
 }
 
 /// The one token that the request carries, where it may carry one.
 fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credentials<'r>, Reason> {
     let elsewhere = authorization::carries_token(request.query_string())
-        || request.headers().get_all(COOKIE).any(|cookies| {
-            cookies
-                .to_str()
-                .is_ok_and(authorization::cookie_carries_token)
-        });
+        || request
+            .headers()
+            .get_all(COOKIE)
+            .any(authorization::cookie_carries_token);
     if elsewhere {
         return Err(Reason::Credentials(AuthorizationError::WrongPlace));
     }
@@ -150,12 +205,12 @@ fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credent
 
 /// The proof that must come with the scheme `DPoP`. A proof beside `Bearer` is not looked at: the
 /// token says whether it needs one, and then `Bearer` is refused (RFC 9449 §7.2).
-async fn prove(
+fn read_proof<'r>(
     dpop: &Dpop,
-    request: &ServiceRequest,
+    request: &'r ServiceRequest,
     token: &str,
     now: u64,
-) -> Result<Proof, Reason> {
+) -> Result<Unproven<'r>, Reason> {
     // The path as the client wrote it; the origin as the operator did.
     let uri = format!("{}{}", dpop.origin, request.uri().path());
     let target = Target {
@@ -167,20 +222,8 @@ async fn prove(
         .headers()
         .get_all("dpop")
         .map(|value| value.to_str().unwrap_or(""));
-    let proof = dpop
-        .policy
-        .verify(values, &target, token, now)
-        .map_err(Reason::Proof)?;
-    match dpop
-        .used
-        .insert(proof.replay_key(), proof.remember_until(), now)
-        .get()
-        .await
-    {
-        Ok(true) => Ok(proof),
-        Ok(false) => Err(Reason::Proof(ProofRejection::Replayed)),
-        Err(_) => Err(Reason::Proof(ProofRejection::StateUnavailable)),
-    }
+    let proof = dpop.policy.read(values, &target, token, now);
+    proof.map_err(Reason::Proof)
 }
 
 /// What may help where a token was not verified at once: fresh keys for one whose key is not known,
@@ -215,18 +258,9 @@ async fn reconsider(
     }
 }
 
-/// Asks for fresh keys of the issuer that the token names. The name is not believed: it only says
-/// whom to ask.
+/// Asks for fresh keys of the issuer by whose policy the token is judged.
 async fn refresh(inner: &Inner, token: &str) {
-    let Ok(parts) = cofferdam_token::inspect(token) else {
-        return;
-    };
-    let Some(issuer) = parts
-        .claims()
-        .root()
-        .get("iss")
-        .and_then(|issuer| issuer.as_str())
-    else {
+    let Some(issuer) = inner.verifier.issuer_of(token) else {
         return;
     };
     for refresh in &inner.refresh {
@@ -241,6 +275,7 @@ fn refuse(
     request: ServiceRequest,
     resource: Option<&Declared>,
     reason: Reason,
+    token: Option<&Verified>,
 ) -> ServiceResponse<BoxBody> {
     let peer = request.peer_addr().map(|address| address.ip());
     let reason = throttled(inner, peer, reason);
@@ -251,7 +286,7 @@ fn refuse(
         resource,
         error.id(),
         Some(error.status()),
-        None,
+        token,
     );
     request.error_response(error)
 }

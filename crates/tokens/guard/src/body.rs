@@ -8,9 +8,13 @@ use actix_web::web::{Bytes, BytesMut};
 use cofferdam_token::authorization;
 use futures_util::stream::{self, StreamExt as _};
 
-/// How much of a form is looked at, in bytes. What is longer goes on to the handler, which has a
-/// limit of its own.
-const MAX_FORM: usize = 64 << 10;
+/// What was found in a form.
+pub(crate) enum Form {
+    WithoutToken,
+    WithToken,
+    /// Longer than is looked at, so nobody knows.
+    TooLong,
+}
 
 /// Whether the body is a form.
 pub(crate) fn is_form(request: &ServiceRequest) -> bool {
@@ -19,12 +23,12 @@ pub(crate) fn is_form(request: &ServiceRequest) -> bool {
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Whether a form body has a token in it. The body is put back.
-pub(crate) async fn carries_token(request: &mut ServiceRequest) -> bool {
+/// Looks for a token in a form of up to `limit` bytes. The body is put back.
+pub(crate) async fn look_into(request: &mut ServiceRequest, limit: usize) -> Form {
     let mut payload = request.take_payload();
     let mut seen = BytesMut::new();
     let mut failed: Option<PayloadError> = None;
-    while seen.len() < MAX_FORM {
+    while seen.len() <= limit {
         match payload.next().await {
             Some(Ok(chunk)) => seen.extend_from_slice(&chunk),
             Some(Err(error)) => {
@@ -35,7 +39,13 @@ pub(crate) async fn carries_token(request: &mut ServiceRequest) -> bool {
         }
     }
     let seen = seen.freeze();
-    let found = std::str::from_utf8(&seen).is_ok_and(authorization::carries_token);
+    let found = if authorization::carries_token(&seen) {
+        Form::WithToken
+    } else if seen.len() > limit {
+        Form::TooLong
+    } else {
+        Form::WithoutToken
+    };
     let before = stream::iter([Ok::<Bytes, PayloadError>(seen)]);
     let after = stream::iter(failed.map(Err));
     request.set_payload(Payload::Stream {

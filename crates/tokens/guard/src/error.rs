@@ -27,6 +27,8 @@ pub(crate) enum Reason {
     Denied(Denial, Scheme),
     /// The peer has failed too often; seconds until it may try again.
     Throttled(u64),
+    /// A form of more than this many bytes.
+    FormTooLong(usize),
     /// The claims are not what the handler's own type asks for.
     Claims,
     /// A handler asks for a principal on a route that is public.
@@ -51,6 +53,7 @@ impl Reason {
             Reason::Denied(Denial::NotBound, _) => "not-bound",
             Reason::Denied(Denial::StepUp { .. }, _) => "step-up",
             Reason::Throttled(_) => "throttled",
+            Reason::FormTooLong(_) => "form-too-long",
             Reason::Claims => "claims",
             Reason::NoPrincipal => "missing",
         }
@@ -75,6 +78,7 @@ impl Reason {
             Reason::Undeclared => return StatusCode::NOT_FOUND,
             Reason::Method(_) => return StatusCode::METHOD_NOT_ALLOWED,
             Reason::Throttled(_) => return StatusCode::TOO_MANY_REQUESTS,
+            Reason::FormTooLong(_) => return StatusCode::PAYLOAD_TOO_LARGE,
             Reason::NoPrincipal => return StatusCode::UNAUTHORIZED,
             Reason::Credentials(error) => {
                 return StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
@@ -102,6 +106,7 @@ impl Reason {
             Reason::Proof(_) => "the proof of possession is not valid".to_owned(),
             Reason::Denied(denial, _) => denial.to_string(),
             Reason::Throttled(_) => "too many bad tokens came from here".to_owned(),
+            Reason::FormTooLong(limit) => format!("a form may have at most {limit} bytes here"),
             Reason::Claims => "the token is not valid here".to_owned(),
             Reason::NoPrincipal => "no credentials came".to_owned(),
         }
@@ -166,7 +171,9 @@ impl Error {
 /// scheme that was used.
 fn challenges(inner: &Inner, reason: &Reason) -> Vec<Challenge> {
     let (used, describe): (Scheme, Box<dyn Fn(Challenge) -> Challenge + '_>) = match reason {
-        Reason::Undeclared | Reason::Method(_) | Reason::Throttled(_) => return Vec::new(),
+        Reason::Undeclared | Reason::Method(_) | Reason::Throttled(_) | Reason::FormTooLong(_) => {
+            return Vec::new();
+        }
         Reason::Credentials(error) => (Scheme::Bearer, describe(error.code(), reason.detail())),
         Reason::Token(rejection) if rejection.code().is_none() => return Vec::new(),
         Reason::Token(

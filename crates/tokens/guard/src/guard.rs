@@ -12,10 +12,13 @@ use cofferdam_token::throttle::Throttle;
 use cofferdam_token::{Challenge, Scheme, Verifier};
 
 use crate::app::GuardedApp;
-use crate::metadata::Metadata;
+use crate::metadata::{self, Metadata};
 
-/// How many proofs are remembered by default: at 60 bytes each, 12 MiB.
+/// How many proofs are remembered by default: at 75 bytes each, 15 MiB. Each for 71 seconds with the
+/// default [`ProofPolicy`], so this is enough for 2,800 requests a second.
 const PROOFS: usize = 200_000;
+/// How long a form may be by default, in bytes.
+const MAX_FORM: usize = 64 << 10;
 
 /// Verifies the tokens of requests, and knows how to refuse them. Cheap to clone; all clones share
 /// caches and counters.
@@ -31,7 +34,10 @@ pub(crate) struct Inner {
     pub(crate) resource_metadata: Option<String>,
     pub(crate) metadata: Option<Metadata>,
     pub(crate) max_token: usize,
+    pub(crate) max_form: usize,
     pub(crate) dpop: Option<Dpop>,
+    /// Those that were used.
+    pub(crate) proofs: Arc<dyn State>,
     pub(crate) revocations: Option<Arc<dyn State>>,
     pub(crate) refresh: Vec<Arc<dyn Refresh>>,
     pub(crate) introspection: Option<Arc<dyn Introspect>>,
@@ -47,7 +53,6 @@ pub(crate) struct Dpop {
     pub(crate) policy: ProofPolicy,
     /// Scheme, host and port as clients see them, without a slash at the end.
     pub(crate) origin: String,
-    pub(crate) used: Arc<dyn State>,
 }
 
 /// What was decided about a request, for metrics and logs. Carries no byte of a token.
@@ -77,7 +82,9 @@ impl Guard {
             realm: None,
             resource_metadata: None,
             metadata: None,
+            max_form: MAX_FORM,
             dpop: None,
+            proofs: Arc::new(Memory::new(PROOFS)),
             revocations: None,
             refresh: Vec::new(),
             introspection: None,
@@ -121,29 +128,34 @@ impl Guard {
 
     /// Accepts tokens with DPoP proofs (RFC 9449). `origin` is the scheme, host and port as clients
     /// see them, for example `https://api.example`: behind a proxy this server cannot know them,
-    /// and a header that says so could come from anybody. Proofs are remembered in this process;
-    /// for more than one machine see [`Guard::proof_store`].
+    /// and a header that says so could come from anybody. Proofs that came with a good token are
+    /// remembered in this process, 200,000 of them, and requests above that are answered 503; for
+    /// more than 2,800 of them a second, or more than one machine, see [`Guard::proof_store`].
+    ///
+    /// # Panics
+    /// Where `origin` is no origin of https (http of this machine will do): no proof could be for it.
     #[must_use]
+    #[track_caller]
     pub fn dpop(self, origin: &str, policy: ProofPolicy) -> Guard {
-        let used = Arc::new(Memory::new(PROOFS));
-        let origin = origin.trim_end_matches('/').to_owned();
-        self.with(|inner| {
-            inner.dpop = Some(Dpop {
-                policy,
-                origin,
-                used,
-            })
-        })
+        let origin = metadata::origin(origin);
+        self.with(|inner| inner.dpop = Some(Dpop { policy, origin }))
     }
 
-    /// Remembers used proofs in `store`. Call it after [`Guard::dpop`].
+    /// Remembers used proofs in `store`: [`Memory`] with another capacity, which is what a proof's
+    /// time (`max_age` and twice five seconds) times the requests in a second needs, or a store that
+    /// several machines share.
     #[must_use]
     pub fn proof_store(self, store: Arc<dyn State>) -> Guard {
-        self.with(|inner| {
-            if let Some(dpop) = &mut inner.dpop {
-                dpop.used = store;
-            }
-        })
+        self.with(|inner| inner.proofs = store)
+    }
+
+    /// How long a form (`application/x-www-form-urlencoded`) may be that comes with a token; a
+    /// longer one is answered 413. The default is 64 KiB. A form is read before its handler is
+    /// called, since another token could be in it (RFC 6750 §2.2); other bodies are not, and have no
+    /// limit here.
+    #[must_use]
+    pub fn max_form(self, bytes: usize) -> Guard {
+        self.with(|inner| inner.max_form = bytes)
     }
 
     /// Refuses tokens whose [`cofferdam_token::state::revocation_key`] is in `store`. Tokens

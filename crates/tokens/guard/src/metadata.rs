@@ -84,6 +84,18 @@ impl Metadata {
     }
 }
 
+/// Scheme, host and port alone of an origin that may have a slash at its end.
+#[track_caller]
+pub(crate) fn origin(origin: &str) -> String {
+    match parts(origin) {
+        Some((origin, path)) if path == "/" => origin,
+        #[expect(clippy::panic, reason = "a mistake in the program that shows at start")]
+        _ => {
+            panic!("`{origin}` is no https origin: name scheme, host and port as clients see them")
+        }
+    }
+}
+
 /// Origin and path of a resource identifier (RFC 9728 §1.2): https, or http of this machine, and
 /// nothing in the path that a pattern of actix-web would read as one.
 fn parts(resource: &str) -> Option<(String, String)> {

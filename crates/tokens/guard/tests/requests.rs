@@ -136,14 +136,15 @@ async fn a_token_in_a_form_is_refused_and_other_bodies_arrive_whole() {
     let issuer = issuer();
     let server = serve(guard(&issuer));
     let (_, good) = bearer(&issuer, "containers:read");
-    let post = async |kind: &str, body: &str| {
-        let request = format!(
+    let post_bytes = async |kind: &str, body: &[u8]| {
+        let head = format!(
             "POST /containers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {good}\r\n\
-             content-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+             content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        exchange(server, request.into_bytes()).await
+        exchange(server, [head.as_bytes(), body].concat()).await
     };
+    let post = async |kind: &str, body: &str| post_bytes(kind, body.as_bytes()).await;
     let form = "application/x-www-form-urlencoded";
     assert_eq!(post(form, "a=1&access_token=x").await.status, 400);
     assert_eq!(
@@ -160,8 +161,55 @@ async fn a_token_in_a_form_is_refused_and_other_bodies_arrive_whole() {
         post("text/plain", "access_token=x").await.body,
         "access_token=x"
     );
-    let long = format!("a={}", "x".repeat(200_000));
+    let long = format!("a={}", "x".repeat((64 << 10) - 2));
     assert_eq!(post(form, &long).await.body, long);
+    let long = "x".repeat(200_000);
+    assert_eq!(post("text/plain", &long).await.body, long);
+    // Bytes that are no UTF-8 hide nothing.
+    for hidden in [&b"a=\xff&access_token=x"[..], b"access_token=\xc3"] {
+        assert_eq!(post_bytes(form, hidden).await.status, 400);
+    }
+    assert_eq!(post_bytes(form, b"a=\xff").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_form_that_is_too_long_to_be_looked_at_is_refused() {
+    let issuer = issuer();
+    let usual = serve(guard(&issuer));
+    let wide = serve(guard(&issuer).max_form(300_000));
+    let (_, good) = bearer(&issuer, "containers:read");
+    let post = async |server, body: &str| {
+        let request = format!(
+            "POST /containers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {good}\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(server, request.into_bytes()).await
+    };
+    let long = format!("a={}", "x".repeat(200_000));
+    let hidden = format!("{long}&access_token=x");
+    for body in [&long, &hidden] {
+        assert_eq!(post(usual, body).await.status, 413);
+    }
+    assert_eq!(post(wide, &long).await.body, long);
+    assert_eq!(post(wide, &hidden).await.status, 400);
+}
+
+#[actix_web::test]
+async fn a_cookie_in_another_character_set_hides_no_token() {
+    let issuer = issuer();
+    let server = serve(guard(&issuer));
+    let (_, good) = bearer(&issuer, "containers:read");
+    let get = async |cookie: &[u8]| {
+        let head = format!(
+            "GET /containers HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: {good}\r\ncookie: "
+        );
+        let request = [head.as_bytes(), cookie, b"\r\n\r\n"].concat();
+        exchange(server, request).await.status
+    };
+    assert_eq!(get("lang=é; access_token=x".as_bytes()).await, 400);
+    assert_eq!(get(b"lang=\xe9; access_token=x").await, 400);
+    assert_eq!(get(b"lang=\xe9").await, 200);
 }
 
 #[actix_web::test]
@@ -278,6 +326,92 @@ async fn proofs_of_possession_are_asked_for_checked_and_used_once() {
     let fresh = proof("4", Some(&nonce));
     assert_eq!(ask("DPoP", &[&fresh, &fresh]).await.status, 401);
     assert_eq!(ask("DPoP", &[&proof("5", Some(&nonce))]).await.status, 200);
+}
+
+/// A proof for `GET` of the path, for that token.
+fn proof(client: &SigningKey, token: &str, origin: &str, id: &str) -> String {
+    let mut jwk = client.public_jwk();
+    jwk.as_object_mut().unwrap().remove("kid");
+    let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
+    let claims = json!({
+        "jti": id, "htm": "GET", "htu": format!("{origin}/containers"), "iat": now(),
+        "ath": base64url::encode(&sha256(token.as_bytes())),
+    });
+    let (header, claims) = (header.to_string(), claims.to_string());
+    client.sign(&header, &claims).unwrap()
+}
+
+#[actix_web::test]
+async fn who_has_no_token_fills_no_store_of_proofs_and_shuts_nobody_out() {
+    const ORIGIN: &str = "https://api.test";
+    let issuer = issuer();
+    let store = Arc::new(Memory::new(3));
+    let server = serve(danger::without_throttle(
+        guard(&issuer)
+            .dpop(ORIGIN, ProofPolicy::default())
+            .proof_store(store),
+    ));
+    let ask = async |token: &str, proof: &str| {
+        let value = format!("DPoP {token}");
+        let fields = [("authorization", value.as_str()), ("dpop", proof)];
+        send(server, "GET /containers", &fields).await.status
+    };
+    let client = SigningKey::generate(Algorithm::Es256).unwrap();
+    let bound = |kid: &str| {
+        let token = token(&issuer, "containers:read").claim("cnf", json!({ "jkt": kid }));
+        token.mint(now()).unwrap()
+    };
+    let good = bound(client.kid());
+    let foreign = bound("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    for id in 0..10 {
+        let id = id.to_string();
+        for token in ["x", "a.b.c", &foreign, &good.replacen('.', ".x", 1)] {
+            assert_eq!(ask(token, &proof(&client, token, ORIGIN, &id)).await, 401);
+        }
+        // Nor does somebody who stole a token, without its key: the signature is another's.
+        let thief = SigningKey::generate(Algorithm::Es256).unwrap();
+        let forged = proof(&thief, &good, ORIGIN, &id);
+        let mut parts: Vec<&str> = forged.split('.').collect();
+        let own = proof(&client, &good, ORIGIN, &id);
+        parts[0] = own.split('.').next().unwrap();
+        assert_eq!(ask(&good, &parts.join(".")).await, 401);
+    }
+    for (id, status) in [("a", 200), ("a", 401), ("b", 200), ("c", 200), ("d", 503)] {
+        assert_eq!(ask(&good, &proof(&client, &good, ORIGIN, id)).await, status);
+    }
+}
+
+#[actix_web::test]
+async fn the_store_of_proofs_is_the_one_that_was_named_before_or_after() {
+    const ORIGIN: &str = "https://api.test";
+    let issuer = issuer();
+    let down = || Arc::new(Down);
+    let before = guard(&issuer).proof_store(down());
+    let before = before.dpop(ORIGIN, ProofPolicy::default());
+    let after = guard(&issuer).dpop(ORIGIN, ProofPolicy::default());
+    for guard in [before, after.proof_store(down())] {
+        let server = serve(guard);
+        let client = SigningKey::generate(Algorithm::Es256).unwrap();
+        let token = token(&issuer, "containers:read").claim("cnf", json!({ "jkt": client.kid() }));
+        let token = token.mint(now()).unwrap();
+        let value = format!("DPoP {token}");
+        let proof = proof(&client, &token, ORIGIN, "1");
+        let fields = [("authorization", value.as_str()), ("dpop", &proof)];
+        let answer = send(server, "GET /containers", &fields).await;
+        assert_eq!(answer.status, 503);
+    }
+}
+
+#[test]
+#[should_panic(expected = "`api.example` is no https origin")]
+fn an_origin_that_no_proof_could_be_for_is_a_mistake_that_shows_at_start() {
+    let _ = guard(&issuer()).dpop("api.example", ProofPolicy::default());
+}
+
+#[test]
+#[should_panic(expected = "is no https origin")]
+fn an_origin_has_no_path() {
+    let _ = guard(&issuer()).dpop("https://api.example/v1", ProofPolicy::default());
 }
 
 #[actix_web::test]
@@ -419,6 +553,28 @@ async fn observing_lets_through_and_tells_what_would_have_been() {
             ("granted", route.clone()),
             ("insufficient", route)
         ]
+    );
+}
+
+#[actix_web::test]
+async fn who_was_refused_after_the_token_was_verified_is_known_by_it() {
+    let issuer = issuer();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let server = serve(guard(&issuer).observer(move |outcome| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let who = (text(outcome.issuer), text(outcome.client_id));
+        log.lock().unwrap().push((outcome.status, who));
+    }));
+    let (_, good) = bearer(&issuer, "containers:read");
+    let (_, little) = bearer(&issuer, "nothing");
+    for value in [&good, &little, "Bearer a.b.c"] {
+        send(server, "GET /containers", &[("authorization", value)]).await;
+    }
+    let who = || (Some(issuer.url().to_owned()), Some("dev".to_owned()));
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(None, who()), (Some(403), who()), (Some(401), (None, None))]
     );
 }
 

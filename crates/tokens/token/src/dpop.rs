@@ -6,6 +6,8 @@ mod nonce;
 
 pub use nonce::NonceIssuer;
 
+use std::fmt;
+
 use aws_lc_rs::digest;
 
 use crate::base64url;
@@ -171,6 +173,9 @@ impl ProofPolicy {
     /// ask, with [`Proof::replay_key`]; that the token is bound to the proof's key is
     /// [`crate::Verifier::verify_from`]'s, with [`Proof::sender`].
     ///
+    /// A server judges the token in between ([`ProofPolicy::read`], then [`Unproven::verify`]), so
+    /// that who has none costs it no signature and no entry of what it remembers.
+    ///
     /// # Errors
     /// The first check of §4.3 that fails.
     pub fn verify<'h>(
@@ -180,6 +185,20 @@ impl ProofPolicy {
         token: &str,
         now: u64,
     ) -> Result<Proof, ProofRejection> {
+        self.read(values, target, token, now)?.verify()
+    }
+
+    /// All of [`ProofPolicy::verify`] but the signature.
+    ///
+    /// # Errors
+    /// The first check of §4.3 that fails.
+    pub fn read<'h>(
+        &self,
+        values: impl IntoIterator<Item = &'h str>,
+        target: &Target<'_>,
+        token: &str,
+        now: u64,
+    ) -> Result<Unproven<'h>, ProofRejection> {
         let mut values = values.into_iter();
         let proof = values.next().ok_or(ProofRejection::Missing)?;
         if values.next().is_some() {
@@ -232,14 +251,53 @@ impl ProofPolicy {
         }
         let jwk = header.jwk.ok_or(ProofRejection::Key)?;
         let key = Jwk::from_value(jwk, false).map_err(|_| ProofRejection::Key)?;
-        compact.verify(&key, header.algorithm)?;
-        Ok(Proof {
-            thumbprint: key.thumbprint().to_owned(),
+        Ok(Unproven {
+            compact,
+            algorithm: header.algorithm,
             replay_key: crate::state::key(&["dpop", key.thumbprint(), jti]),
             // Accepted for the last time at `now + leeway + max_age`, and once more the leeway for
             // another machine's clock.
             expires: now + self.max_age + 2 * self.leeway + 1,
+            key,
         })
+    }
+}
+
+/// A proof of which everything holds but its signature, and that it is new. It proves nothing yet.
+#[must_use = "a proof proves nothing before its signature is verified"]
+pub struct Unproven<'h> {
+    compact: Compact<'h>,
+    algorithm: Algorithm,
+    key: Jwk,
+    replay_key: [u8; 32],
+    expires: u64,
+}
+
+impl Unproven<'_> {
+    /// What the request proves with it as soon as [`Unproven::verify`] succeeds: to judge the token
+    /// before.
+    pub fn sender(&self) -> Sender<'_> {
+        Sender::bearer().with_proof_key(self.key.thumbprint())
+    }
+
+    /// Verifies the signature.
+    ///
+    /// # Errors
+    /// [`ProofRejection::Jwt`] where it does not hold.
+    pub fn verify(self) -> Result<Proof, ProofRejection> {
+        self.compact.verify(&self.key, self.algorithm)?;
+        Ok(Proof {
+            thumbprint: self.key.thumbprint().to_owned(),
+            replay_key: self.replay_key,
+            expires: self.expires,
+        })
+    }
+}
+
+/// Shows nothing of the proof.
+impl fmt::Debug for Unproven<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unproven").finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,8 @@ use aws_lc_rs::{constant_time, hmac, rand};
 
 use crate::base64url;
 
-/// How long a nonce is accepted, in seconds; a new one is handed out in every answer.
+/// How long a nonce is accepted, in seconds. A client whose nonce has run out is told a new one with
+/// the refusal, and comes again.
 const LIFETIME: u64 = 300;
 const TAG: usize = 16;
 
