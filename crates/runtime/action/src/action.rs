@@ -241,7 +241,8 @@ pub enum Action {
     },
     /// One network, in full.
     NetworkInspect {
-        /// Which.
+        /// Which; it may be one of the engine's own.
+        #[serde(deserialize_with = "NetworkRef::deserialize_to_inspect")]
         network: NetworkRef,
     },
     /// Makes a network.

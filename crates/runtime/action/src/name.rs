@@ -5,6 +5,9 @@
 //! like another's short id takes its place (measured, 20.10 and 1.56). A reference here is only
 //! what the caller wrote; the broker resolves it to a full id once and puts that in its place.
 
+use serde::de::Error as _;
+use serde::{Deserialize as _, Deserializer};
+
 use crate::refusal::{Refusal, Rule, quote};
 use crate::text::parsed_text;
 
@@ -18,6 +21,27 @@ parsed_text! {
     /// A network as the caller names it; the grammar of [`ContainerRef`]. The names of the engine's
     /// own networks are none: as a network mode, `host` would be the network of the host.
     NetworkRef, network_ref
+}
+
+impl NetworkRef {
+    /// A network to look at, which may be one of the engine's own: `bridge`, `host` or `none`.
+    ///
+    /// # Errors
+    /// As [`NetworkRef::parse`], for anything else.
+    pub fn parse_to_inspect(text: &str) -> Result<Self, Refusal> {
+        match text {
+            "bridge" | "host" | "none" => Ok(Self(text.to_owned())),
+            _ => Self::parse(text),
+        }
+    }
+
+    /// The same for serde.
+    pub(crate) fn deserialize_to_inspect<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse_to_inspect(&text).map_err(D::Error::custom)
+    }
 }
 
 parsed_text! {
@@ -198,6 +222,19 @@ mod tests {
         assert!(serde_json::from_str::<ContainerRef>("\"web\"").is_ok());
         assert!(serde_json::from_str::<ContainerRef>("\"../x\"").is_err());
         assert!(serde_json::from_str::<NetworkRef>("\"Host\"").is_err());
+        // The engine's own networks can be looked at, and nothing else.
+        let action = |text: &str| serde_json::from_str::<crate::action::Action>(text);
+        for (name, is_read) in [
+            ("bridge", true),
+            ("none", true),
+            ("Host", false),
+            ("../x", false),
+        ] {
+            let inspect = format!(r#"{{"NetworkInspect":{{"network":"{name}"}}}}"#);
+            assert_eq!(action(&inspect).is_ok(), is_read, "{inspect}");
+            let remove = format!(r#"{{"NetworkRemove":{{"network":"{name}"}}}}"#);
+            assert!(action(&remove).is_err(), "{remove}");
+        }
         assert!(serde_json::from_str::<ExecId>("\"ABC\"").is_err());
     }
 }

@@ -160,6 +160,13 @@ impl Call<'_> {
         NetworkRef::parse(self.name).map_err(|refusal| refusal.at("path"))
     }
 
+    /// The same of one to look at.
+    pub(crate) fn network_to_inspect(&self) -> Result<NetworkRef, Refusal> {
+        decode(self.name, false)
+            .and_then(|name| NetworkRef::parse_to_inspect(&name))
+            .map_err(|refusal| refusal.at("path"))
+    }
+
     /// An image name, which may be percent-encoded.
     pub(crate) fn image_name(&self) -> Result<String, Refusal> {
         decode(self.name, false).map_err(|refusal| refusal.at("path"))

@@ -79,7 +79,7 @@ pub(crate) fn route<'a>(method: &str, path: &[&'a str]) -> Option<Route<'a>> {
         }),
         ("GET", [network]) => Route::named(network, &[], |call| {
             Ok(Action::NetworkInspect {
-                network: call.network()?,
+                network: call.network_to_inspect()?,
             })
         }),
         ("DELETE", [network]) => Route::named(network, &[], |call| {

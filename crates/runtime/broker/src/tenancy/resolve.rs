@@ -182,41 +182,34 @@ impl<E: Engine> Tenancy<E> {
     /// A network to look at: one that the tenant sees, or one of the engine's own, which clients look
     /// for. Of these the tenant sees no more than their own containers, so it counts as theirs.
     async fn network_to_see(&self, text: &str, tenant: &Tenant) -> Result<Object, Refused> {
-        if let Some(found) = self.look_up(Kind::Network, text, tenant).await? {
-            return Ok(found);
+        if let Some(own) = self.store.find(&tenant.owner, Kind::Network, text) {
+            return Ok(known(Kind::Network, &own));
         }
         // Not by the engine's own way of finding, which a network of another could stand in.
         let list = Action::NetworkList {
             filters: Filters::default(),
         };
-        let mut predefined = Vec::new();
+        let mut predefined: Vec<(String, String)> = Vec::new();
         let take = |_: &str, network: Value| {
-            let member = |name| Some(network.get(name)?.as_str()?.to_owned());
-            if let (Some(name), Some(id)) = (member("Name"), member("Id"))
-                && PREDEFINED.contains(&&*name)
-            {
-                predefined.push((name, id));
-            }
+            let text_of = |member| Some(network.get(member)?.as_str()?.to_owned());
+            let found = text_of("Name").zip(text_of("Id"));
+            predefined.extend(found.filter(|(name, _)| PREDEFINED.contains(&&**name)));
             None
         };
-        let reply = self.engine.ask_each(&list, take).await;
-        let reply = reply.map_err(|it| no_answer(&it))?;
-        reply.json("GET /networks").map_err(|it| no_answer(&it))?;
-        let named = predefined
-            .iter()
-            .find(|(name, id)| name == text || id == text);
-        let mut begin = predefined.iter().filter(|(_, id)| id.starts_with(text));
-        let found = match (named, begin.next(), begin.next()) {
-            (Some(named), _, _) => named,
-            (None, Some(only), None) => only,
-            _ => return Err(missing(Kind::Network, text)),
-        };
-        Ok(Object {
-            kind: Kind::Network,
-            id: Some(found.1.clone()),
-            name: found.0.clone(),
-            owner: Some(tenant.owner),
-        })
+        let list = self.engine.ask_each(&list, take).await;
+        let list = list.map_err(|it| no_answer(&it))?;
+        list.json("GET /networks").map_err(|it| no_answer(&it))?;
+        let mut by_name = predefined.iter().filter(|(name, _)| name == text);
+        let mut by_id = predefined.iter().filter(|(_, id)| id.starts_with(text));
+        match (by_name.next(), by_id.next(), by_id.next()) {
+            (Some((name, id)), _, _) | (None, Some((name, id)), None) => Ok(Object {
+                kind: Kind::Network,
+                id: Some(id.clone()),
+                name: name.clone(),
+                owner: Some(tenant.owner),
+            }),
+            _ => self.object(Kind::Network, text, tenant).await,
+        }
     }
 
     /// What the engine finds under a name or id of its own, whoever's it is.

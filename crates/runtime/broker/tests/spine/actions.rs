@@ -223,6 +223,162 @@ async fn an_exception_opens_its_path_and_no_link_below_it() {
         _ => false,
     });
     assert!(used, "{records:?}");
+    // They are walked when all that could take long is over, so each has its intent.
+    let outcomes = records.iter().filter_map(|record| match &record.event {
+        Event::Outcome {
+            success, detail, ..
+        } => Some((*success, &**detail)),
+        _ => None,
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    let [refused @ .., made] = &outcomes[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!((refused.len(), made.0), (3, true), "{outcomes:?}");
+    for (success, detail) in refused {
+        assert!(!success && detail.starts_with("not done: "), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_sees_names_as_callers_and_owners_use_them() {
+    let policies = tempfile::tempdir().unwrap();
+    let text = r#"
+        @id("all") permit (principal, action, resource);
+        @id("prod") forbid (principal, action == Action::"container.create", resource)
+        when { context has name && context.name like "prod-*" };
+        @id("unnamed") forbid (principal, action == Action::"container.create", resource)
+        unless { context has name };
+        @id("web") forbid (principal, action == Action::"container.kill", resource)
+        when { resource has name && resource.name == "web-1" };
+        @id("net") forbid (principal, action == Action::"network.create", resource)
+        when { context.name == "prod" };
+        @id("moved") forbid (principal, action == Action::"container.rename", resource)
+        when { context.name == "prod" };
+    "#;
+    std::fs::write(policies.path().join("p.cedar"), text).unwrap();
+    let lab = Lab::with(crate::common::Setup {
+        config: format!(
+            "policy = '{}'\nimages.allow = ['*']\n",
+            policies.path().display()
+        ),
+        ..Default::default()
+    })
+    .await;
+    let alice = lab.token("alice");
+    let made = lab.ask(&alice, create("web-1", &["sleep", "60"])).await;
+    let id = json(&made.unwrap().1)["Id"].as_str().unwrap().to_owned();
+    let operator = lab.mint("olga", |token| {
+        token.scope(&format!("{} tenants:all", crate::common::ALL_SCOPES))
+    });
+    let mut unnamed = create("", &["true"]);
+    unnamed["ContainerCreate"]["name"] = json!(null);
+    let kill = json!({ "ContainerKill": { "container": id, "signal": null } });
+    let rename = json!({ "ContainerRename": { "container": id, "name": "prod" } });
+    for (token, action, policy) in [
+        (&alice, create("prod-1", &["true"]), "prod"),
+        (&alice, unnamed, "unnamed"),
+        (&alice, kill.clone(), "web"),
+        (&operator, kill, "web"),
+        (
+            &alice,
+            json!({ "NetworkCreate": { "name": "prod" } }),
+            "net",
+        ),
+        (&alice, rename.clone(), "moved"),
+        (&operator, rename, "moved"),
+    ] {
+        let refused = lab.ask(token, action).await.unwrap_err();
+        let by = (refused.by, &*refused.rules);
+        assert_eq!(by, (By::Policy, &[policy.to_owned()][..]), "{refused:?}");
+        if *token == operator {
+            assert!(!refused.message.contains("web-1"), "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_names_what_was_asked_for_and_what_that_was() {
+    let lab = Lab::new().await;
+    let (alice, bob) = (lab.token("alice"), lab.token("bob"));
+    let made = lab.ask(&alice, create("db", &["sleep", "60"])).await;
+    let id = json(&made.unwrap().1)["Id"].as_str().unwrap().to_owned();
+    let remove = |container: &str| json!({ "ContainerRemove": { "container": container, "force": true, "volumes": false } });
+    let reader = lab.mint("eve", |token| token.claim("scope", "containers:read"));
+    for (token, action) in [
+        (&bob, remove(&id)),
+        (&reader, create("db", &["true"])),
+        (&alice, remove(&id[..12])),
+    ] {
+        let _ = lab.ask(token, action).await;
+    }
+    let (_, records) = lab.finish().await;
+    let objects = records.iter().filter_map(|record| match &record.event {
+        Event::Intent(decision) | Event::Refused(decision) => {
+            Some((&*decision.who.subject, decision.objects.clone()))
+        }
+        _ => None,
+    });
+    let image = "allowed/app:1".to_owned();
+    let name = || "db".to_owned();
+    let expected = [
+        ("alice", vec![name(), image.clone()]),
+        // What is another's can be searched for, though nothing was told of it.
+        ("bob", vec![id.clone()]),
+        ("eve", vec![name(), image]),
+        ("alice", vec![name(), id.clone(), id[..12].to_owned()]),
+    ];
+    assert_eq!(objects.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_of_anothers_is_nothing_that_an_unenforced_policy_gives() {
+    let lab = Lab::with(crate::common::Setup {
+        config: "policy_mode = 'would-deny'\nimages.local = true\n".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    let tag =
+        json!({ "ImageTag": { "image": { "name": "allowed/app:1" }, "target": "hers/app:1" } });
+    lab.ask(&lab.token("alice"), tag).await.unwrap();
+    let all = lab.mint("eve", |token| {
+        token
+            .scope(&format!("{} tenants:all", crate::common::ALL_SCOPES))
+            .claim("roles", json!(["nothing"]))
+    });
+    let inspect = |image: &str| json!({ "ImageInspect": { "image": { "name": image } } });
+    lab.ask(&all, inspect("allowed/app:1")).await.unwrap();
+    let refused = lab.ask(&all, inspect("hers/app:1")).await.unwrap_err();
+    assert_eq!(refused.by, By::Policy, "{refused:?}");
+    // Nor is it an image of one's own container, whatever else that has of one's own.
+    let mut made = create("db", &["true"]);
+    made["ContainerCreate"]["image"] = json!("hers/app:1");
+    made["ContainerCreate"]["storage"] =
+        json!({ "binds": [{ "source": { "volume": "data" }, "target": "/data" }] });
+    let refused = lab.ask(&all, made).await.unwrap_err();
+    assert_eq!(refused.by, By::Floor, "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_valid_token_that_says_nothing_of_an_owner_is_recorded_by_its_subject() {
+    let lab = Lab::with(crate::common::Setup {
+        issuer: "owner_claim = 'repository'\n".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    let refused = lab.ask(&lab.token("alice"), json!("Ping")).await;
+    let refused = refused.unwrap_err();
+    assert_eq!((refused.by, refused.status), (By::Token, 403));
+    let (_, records) = lab.finish().await;
+    let [record] = &records[..] else {
+        panic!("one record, not {records:?}");
+    };
+    let Event::Refused(decision) = &record.event else {
+        panic!("not {record:?}");
+    };
+    assert_eq!(decision.who.subject, "alice");
+    assert_eq!(decision.who.issuer, crate::common::ISSUER);
+    assert_eq!(decision.who.token_sha256.len(), 64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

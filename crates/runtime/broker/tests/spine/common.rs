@@ -43,6 +43,8 @@ pub(crate) struct Lab {
 pub(crate) struct Setup {
     /// More lines of the configuration, before the issuer.
     pub(crate) config: String,
+    /// More lines of the issuer's.
+    pub(crate) issuer: String,
     pub(crate) timing: Timing,
     /// Whom the server hears; the test itself where there is none.
     pub(crate) uid: Option<u32>,
@@ -56,6 +58,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             config: "images.local = true\nimages.allow = [\"*\"]\n".to_owned(),
+            issuer: String::new(),
             timing: Timing::default(),
             uid: None,
             engine: None,
@@ -91,10 +94,11 @@ impl Lab {
         std::fs::create_dir_all(&state).unwrap();
         let text = format!(
             "socket = '{at}/broker.sock'\nengine = '{}'\nstate = '{}'\naudit_key = '{at}/audit.key'\n\
-             {}\n[[issuer]]\nissuer = '{ISSUER}'\naudience = '{AUDIENCE}'\nkeys = '{at}/keys'\n",
+             {}\n[[issuer]]\nissuer = '{ISSUER}'\naudience = '{AUDIENCE}'\nkeys = '{at}/keys'\n{}",
             socket.display(),
             state.display(),
             setup.config,
+            setup.issuer,
             at = place.display(),
         );
         let file = place.join("broker.toml");

@@ -20,8 +20,23 @@ struct Step {
     by_bob: bool,
     verb: usize,
     words: [Word; 3],
+    /// An image, in the words of [`IMAGES`].
+    image: &'static str,
     flag: bool,
 }
+
+/// What the operator allows, what each of the two may tag, what nobody may use, and ids.
+const IMAGES: [&str; 9] = [
+    "app",
+    "app:latest",
+    "alice/app:1",
+    "alice/app:2",
+    "bob/app:1",
+    "bob/app:2",
+    "other/tool:1",
+    "111111111111",
+    "222222222222",
+];
 
 fn word() -> impl Strategy<Value = Word> {
     prop_oneof![
@@ -36,17 +51,19 @@ fn step() -> impl Strategy<Value = Step> {
         any::<bool>(),
         0usize..VERBS,
         [word(), word(), word()],
+        prop::sample::select(&IMAGES[..]),
         any::<bool>(),
     )
-        .prop_map(|(by_bob, verb, words, flag)| Step {
+        .prop_map(|(by_bob, verb, words, image, flag)| Step {
             by_bob,
             verb,
             words,
+            image,
             flag,
         })
 }
 
-const VERBS: usize = 31;
+const VERBS: usize = 42;
 
 /// The request of a step; nothing where its words are outside the grammar.
 fn request(step: &Step, words: &[String]) -> Option<Action> {
@@ -58,6 +75,21 @@ fn request(step: &Step, words: &[String]) -> Option<Action> {
         }
     };
     let (a, b, c, flag) = (word(0), word(1), word(2), step.flag);
+    // Most words are of no exec.
+    let execs = words.iter().filter(|word| word.starts_with("exec "));
+    let execs: Vec<_> = execs.collect();
+    let exec = match &step.words[2] {
+        Word::Engine(index, _) if !execs.is_empty() => execs[index.index(execs.len())],
+        _ => &c,
+    };
+    let exec = exec.trim_start_matches("exec ");
+    let image = match step.image.starts_with(|first: char| first.is_ascii_digit()) {
+        true => json!({ "id": step.image }),
+        false => json!({ "name": step.image }),
+    };
+    // Names of images are everybody's, so each has a namespace to tag in.
+    let own = if step.by_bob { "bob" } else { "alice" };
+    let target = format!("{own}/app:{}", 1 + usize::from(flag));
     let filters = |key: &str| json!({ key: [a] });
     let list = |filters: Value, limit: Option<u32>| json!({ "ContainerList": { "all": true, "filters": filters, "limit": limit } });
     let value = match step.verb {
@@ -88,18 +120,7 @@ fn request(step: &Step, words: &[String]) -> Option<Action> {
         15 => json!({ "ContainerRename": { "container": a, "name": b } }),
         16 => json!({ "ContainerRemove": { "container": a, "force": true, "volumes": flag } }),
         17 => json!({ "ExecCreate": { "container": a, "exec": { "command": ["true"] } } }),
-        18 => {
-            // Most words are of no exec.
-            let execs: Vec<_> = words
-                .iter()
-                .filter(|word| word.starts_with("exec "))
-                .collect();
-            let exec = match &step.words[2] {
-                Word::Engine(index, _) if !execs.is_empty() => execs[index.index(execs.len())],
-                _ => &c,
-            };
-            json!({ "ExecInspect": { "exec": exec.trim_start_matches("exec ") } })
-        }
+        18 => json!({ "ExecInspect": { "exec": exec } }),
         19 | 20 => json!({ "NetworkCreate": { "name": a } }),
         21 => json!({ "NetworkInspect": { "network": a } }),
         22 => json!({ "NetworkRemove": { "network": a } }),
@@ -120,10 +141,27 @@ fn request(step: &Step, words: &[String]) -> Option<Action> {
             true => json!("Info"),
             false => json!("DiskUsage"),
         },
-        _ => match flag {
+        30 => match flag {
             true => json!({ "ContainerPrune": { "filters": {} } }),
             false => json!({ "VolumePrune": { "filters": {} } }),
         },
+        31 => json!({ "NetworkPrune": { "filters": {} } }),
+        32 => json!({ "ExecStart": { "exec": exec, "detach": true, "tty": false } }),
+        33 => match flag {
+            true => json!({ "Events": { "filters": { "container": [a] } } }),
+            false => json!({ "Events": { "filters": { "network": [a], "volume": [b] } } }),
+        },
+        34 => match flag {
+            true => json!({ "ImageList": { "filters": { "before": [step.image] } } }),
+            false => json!({ "ImageList": { "all": true } }),
+        },
+        35 => json!({ "ImageInspect": { "image": image } }),
+        36 => json!({ "ImageHistory": { "image": image } }),
+        37 => json!({ "ImageTag": { "image": image, "target": target } }),
+        38 => json!({ "ImageRemove": { "image": image, "force": flag, "no_prune": false } }),
+        39 => json!({ "ImagePull": { "image": step.image, "platform": null } }),
+        40 => list(json!({ "ancestor": [step.image] }), None),
+        _ => json!({ "ContainerCreate": { "name": a, "image": step.image } }),
     };
     serde_json::from_value(value).ok()
 }
@@ -159,7 +197,7 @@ fn leaks(answer: &str, written: &str, others: &[String]) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn nobody_sees_or_changes_what_is_anothers(steps in prop::collection::vec(step(), 1..60)) {
@@ -178,7 +216,8 @@ proptest! {
                 };
                 prop_assert_eq!(&world.model.made_by(other.owner.as_str()), &before, "{:?}", request);
                 prop_assert_eq!(&world.model.made_by("the engine"), &engines, "{:?}", request);
-                let others = world.model.words_of(|by| by == other.owner.as_str());
+                let mut others = world.model.words_of(|by| by == other.owner.as_str());
+                others.push(format!("{}/app", if step.by_bob { "alice" } else { "bob" }));
                 let written = serde_json::to_string(&request).unwrap();
                 let leak = leaks(&answer.body, &written, &others);
                 prop_assert_eq!(leak, None, "{:?}: {:?}", request, answer);

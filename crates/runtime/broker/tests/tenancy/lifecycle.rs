@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use cofferdam_audit::record::Decision;
-use cofferdam_broker::tenancy::{Reconciled, Tenant};
+use cofferdam_broker::tenancy::{Engine as _, Reconciled, Tenant};
 use serde_json::{Value, json};
 
 use crate::world::{World, operator, tenant};
@@ -266,6 +266,32 @@ async fn what_went_while_the_broker_was_not_there_is_forgotten() {
     assert_eq!(world.tenancy.store().counts().tags, 0);
     assert_eq!(world.tenancy.store().counts().objects, 2);
     assert_eq!(world.ask(&alice, inspect("three")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_new_name_is_not_undone_by_a_list_that_was_read_before() {
+    let mut world = World::new();
+    let alice = tenant("alice");
+    world.ask(&alice, create("one")).await;
+    let rename = json!({ "ContainerRename": { "container": "one", "name": "two" } });
+    let mut rename = crate::world::action(rename);
+    let tenancy = &world.tenancy;
+    // The containers have been listed when the networks are.
+    let (reached, goes_on) = world.model.stop_at_networks();
+    let reconciles = tenancy.reconcile(|_| HashMap::new());
+    let renames = async {
+        reached.await.unwrap();
+        tenancy.resolve(&mut rename, &alice).await.unwrap();
+        let begun = tenancy.begin(&mut rename, &alice).await.unwrap();
+        let reply = world.model.ask(&rename).await.unwrap();
+        let settled = tenancy.settle(&rename, &begun, reply.status, &reply.body, &alice);
+        assert!(settled.failure.is_none());
+        goes_on.send(()).unwrap();
+    };
+    let (reconciled, ()) = tokio::join!(reconciles, renames);
+    assert_eq!(reconciled.unwrap(), Reconciled::default());
+    assert_eq!(world.ask(&alice, inspect("two")).await.status, 200);
+    assert_eq!(world.ask(&alice, inspect("one")).await.status, 404);
 }
 
 #[tokio::test]

@@ -12,11 +12,15 @@ use cofferdam_action::filter::{FilterKey, Filters};
 use cofferdam_action::value::Labels;
 use cofferdam_broker::tenancy::{Engine, EngineFailure, Reply};
 use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 
 /// The engine. Ids and times depend only on who makes an object and how many they have made, so
 /// that what one does shows in the other's answers only if it can be seen there.
 #[derive(Debug, Default)]
-pub struct Model(Mutex<State>);
+pub struct Model(Mutex<State>, Mutex<Option<Stop>>);
+
+/// Says that it is reached, and waits.
+type Stop = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,8 +30,14 @@ struct State {
     networks: Vec<Network>,
     volumes: Vec<Volume>,
     execs: BTreeMap<String, String>,
-    tags: BTreeMap<String, String>,
+    tags: BTreeMap<String, Tag>,
     events: Vec<Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Tag {
+    by: String,
+    id: String,
 }
 
 #[derive(Clone, Debug)]
@@ -36,6 +46,7 @@ struct Container {
     id: String,
     name: String,
     image: String,
+    image_id: String,
     created: u64,
     running: bool,
     labels: Labels,
@@ -62,6 +73,13 @@ struct Volume {
 
 impl Engine for Model {
     async fn ask(&self, action: &Action) -> Result<Reply, EngineFailure> {
+        if let Action::NetworkList { .. } = action {
+            let stop = self.1.lock().unwrap().take();
+            if let Some((reached, goes_on)) = stop {
+                reached.send(()).unwrap();
+                goes_on.await.unwrap();
+            }
+        }
         let (status, body) = self.0.lock().unwrap().answer(action);
         let body = match body {
             Value::Null => Bytes::new(),
@@ -87,12 +105,20 @@ impl Model {
                 });
             }
             for (tag, id) in [("app:latest", "1"), ("other/tool:1", "2")] {
-                state
-                    .tags
-                    .insert(tag.into(), format!("sha256:{}", id.repeat(64)));
+                let id = format!("sha256:{}", id.repeat(64));
+                let by = "the engine".into();
+                state.tags.insert(tag.into(), Tag { by, id });
             }
         }
         model
+    }
+
+    /// Has the next list of networks wait: what tells that it was asked for, and what lets it go on.
+    pub fn stop_at_networks(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reached, is_reached) = oneshot::channel();
+        let (lets, goes_on) = oneshot::channel();
+        *self.1.lock().unwrap() = Some((reached, goes_on));
+        (is_reached, lets)
     }
 
     /// Says who asks from now on; the tenancy does not hear of it.
@@ -106,7 +132,8 @@ impl Model {
         let containers: Vec<_> = state.containers.iter().filter(|it| it.by == who).collect();
         let networks: Vec<_> = state.networks.iter().filter(|it| it.by == who).collect();
         let volumes: Vec<_> = state.volumes.iter().filter(|it| it.by == who).collect();
-        format!("{containers:?} {networks:?} {volumes:?}")
+        let tags: Vec<_> = state.tags.iter().filter(|(_, it)| it.by == who).collect();
+        format!("{containers:?} {networks:?} {volumes:?} {tags:?}")
     }
 
     /// Ids and names of the engine's for everything there is, oldest first; of an exec, `exec` and
@@ -193,6 +220,22 @@ impl State {
         found.ok_or_else(|| error(404, format!("get {text}: no such volume")))
     }
 
+    /// The id of an image, by a name or the beginning of an id.
+    fn image(&self, text: &str) -> Result<String, (u16, Value)> {
+        let mut ids = self.tags.values().map(|it| &it.id);
+        let digits = |text: &str| text.trim_start_matches("sha256:").to_owned();
+        let by_id = ids.find(|id| digits(id).starts_with(&digits(text)));
+        let tag = self.tags.get(text);
+        let tag = tag.or_else(|| self.tags.get(&format!("{text}:latest")));
+        let found = tag.map(|it| &it.id).or(by_id).cloned();
+        found.ok_or_else(|| error(404, format!("No such image: {text}")))
+    }
+
+    fn tags_of(&self, id: &str) -> Vec<&String> {
+        let tags = self.tags.iter().filter(|(_, it)| it.id == id);
+        tags.map(|(tag, _)| tag).collect()
+    }
+
     fn answer(&mut self, action: &Action) -> (u16, Value) {
         self.act(action).unwrap_or_else(|error| error)
     }
@@ -252,6 +295,13 @@ impl State {
                 Some(container) => (200, json!({ "ID": exec, "ContainerID": container })),
                 None => return Err(error(404, format!("No such exec instance: {exec}"))),
             },
+
+            Action::ExecStart { exec, .. } => match self.execs.contains_key(exec.as_str()) {
+                true => (200, Value::Null),
+                false => return Err(error(404, format!("No such exec instance: {exec}"))),
+            },
+
+            Action::Events(_) => (200, self.events.clone().into()),
 
             Action::NetworkList { filters } => {
                 let networks = self
@@ -357,7 +407,7 @@ impl State {
 
             Action::ImageList(_) => {
                 let mut images: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-                for (tag, id) in &self.tags {
+                for (tag, Tag { id, .. }) in &self.tags {
                     images.entry(id).or_default().push(tag);
                 }
                 let images = images.iter();
@@ -368,31 +418,27 @@ impl State {
                         .collect(),
                 )
             }
-            Action::ImageInspect { image } => match self.tags.get(&image.to_string()) {
-                Some(of) => {
-                    let tags: Vec<_> = self
-                        .tags
-                        .iter()
-                        .filter(|(_, id)| *id == of)
-                        .map(|(tag, _)| tag)
-                        .collect();
-                    (200, json!({ "Id": of, "RepoTags": tags }))
-                }
-                None => return Err(error(404, format!("No such image: {image}"))),
-            },
-            Action::ImageTag { image, target } => {
-                match self.tags.get(&image.to_string()).cloned() {
-                    Some(id) => {
-                        self.tags.insert(target.to_string(), id);
-                        (201, Value::Null)
-                    }
-                    None => return Err(error(404, format!("No such image: {image}"))),
-                }
+            Action::ImageInspect { image } => {
+                let id = self.image(&image.to_string())?;
+                (200, json!({ "Id": id, "RepoTags": self.tags_of(&id) }))
+            }
+            Action::ImageHistory { image } => {
+                let id = self.image(&image.to_string())?;
+                (200, json!([{ "Id": id, "Tags": self.tags_of(&id) }]))
             }
             Action::ImagePull { image, .. } => {
-                let id = format!("sha256:{}", "3".repeat(64));
-                self.tags.insert(image.to_string(), id);
+                let pulled = Tag {
+                    by: "the engine".into(),
+                    id: format!("sha256:{}", "3".repeat(64)),
+                };
+                self.tags.entry(image.to_string()).or_insert(pulled);
                 (200, Value::Null)
+            }
+            Action::ImageTag { image, target } => {
+                let (id, by) = (self.image(&image.to_string())?, self.by.clone());
+                self.tell("image", "tag", &id, &target.to_string());
+                self.tags.insert(target.to_string(), Tag { by, id });
+                (201, Value::Null)
             }
             Action::ImageRemove { image, .. } => match self.tags.remove(&image.to_string()) {
                 Some(_) => (200, json!([{ "Untagged": image.to_string() }])),
@@ -455,9 +501,7 @@ impl State {
 
     fn create(&mut self, create: &ContainerCreate) -> Result<(u16, Value), (u16, Value)> {
         let name = create.name.as_ref().unwrap().to_string();
-        if !self.tags.contains_key(&create.image.to_string()) {
-            return Err(error(404, format!("No such image: {}", create.image)));
-        }
+        let image_id = self.image(&create.image.to_string())?;
         self.free_name(&name)?;
         let by = self.by.clone();
         let mut mounts = Vec::new();
@@ -520,6 +564,7 @@ impl State {
             id: id.clone(),
             name,
             image: create.image.to_string(),
+            image_id,
             created,
             running: false,
             labels: create.labels.clone(),
@@ -541,6 +586,10 @@ impl State {
             });
             let volumes = has(FilterKey::Volume)
                 .is_none_or(|values| values.iter().any(|value| it.mounts.contains(value)));
+            let images = has(FilterKey::Ancestor).is_none_or(|values| {
+                let mut images = values.iter().filter_map(|value| self.image(value).ok());
+                images.any(|id| id == it.image_id)
+            });
             // In the order of making, which a list is sorted by.
             let place = |id: &String| self.containers.iter().position(|it| it.id == *id);
             let own = place(&it.id);
@@ -551,6 +600,7 @@ impl State {
                 && labelled(&it.labels, &query.filters)
                 && networks
                 && volumes
+                && images
                 && before
         });
         let limit = query.limit.unwrap_or(u32::MAX) as usize;

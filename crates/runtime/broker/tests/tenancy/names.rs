@@ -361,10 +361,12 @@ async fn images_are_found_by_id_among_those_that_are_seen() {
         "{taken:?}"
     );
     let uses = json!({ "ContainerCreate": { "name": "xx", "image": "mine/app:dev" } });
-    assert_eq!(world.ask(&bob, uses.clone()).await.status, 404);
+    assert_eq!(world.ask(&bob, uses.clone()).await.status, 403);
+    // Not even by who sees all, since no policy is asked about the image of a create.
+    assert_eq!(world.ask(&operator(), uses.clone()).await.status, 403);
     assert_eq!(world.ask(&alice, uses).await.status, 201);
     let remove = json!({ "ImageRemove": { "image": { "name": "mine/app:dev" }, "force": false, "no_prune": false } });
-    assert_eq!(world.ask(&bob, remove.clone()).await.status, 404);
+    assert_eq!(world.ask(&bob, remove.clone()).await.status, 403);
     // By id, it is the one name of hers that goes.
     let remove = json!({ "ImageRemove": { "image": { "id": "1".repeat(12) }, "force": false, "no_prune": false } });
     let removed = world.ask(&alice, remove).await;
@@ -399,6 +401,102 @@ async fn a_repository_of_the_host_is_pulled_in_other_versions_and_takes_no_tag()
                 "{image}: {refused:?}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_anothers_is_answered_like_one_that_is_not_there() {
+    let mut world = World::new();
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    let tag = json!({ "ImageTag": { "image": { "name": "app" }, "target": "mine/app:1" } });
+    assert_eq!(world.ask(&alice, tag).await.status, 201);
+    // Where the operator allows what the engine has, too.
+    for local in [false, true] {
+        let images = json!({ "images": { "allow": ["app"], "local": local } });
+        let config = serde_json::from_value(images).unwrap();
+        world.floor = cofferdam_action::floor::Floor::new(config);
+        world.tenancy.allow(world.floor.config().images.clone());
+        let name = |name: &str| json!({ "name": name });
+        for request in [
+            json!({ "ImageInspect": { "image": name("NAME") } }),
+            json!({ "ImageHistory": { "image": name("NAME") } }),
+            json!({ "ImageTag": { "image": name("NAME"), "target": "his/app:1" } }),
+            json!({ "ImageRemove": { "image": name("NAME"), "force": false, "no_prune": false } }),
+            json!({ "ImagePull": { "image": "NAME", "platform": null } }),
+            json!({ "ContainerCreate": { "name": "xx", "image": "NAME" } }),
+            json!({ "ContainerCreate": { "name": "xx", "image": "NAME",
+                "security": { "devices": [{ "on_host": "/dev/kvm", "in_container": "/dev/kvm", "access": "r" }] } } }),
+        ] {
+            let mut answers = Vec::new();
+            for image in ["mine/app:1", "none/app:1"] {
+                let request = request.to_string().replace("NAME", image);
+                let request = serde_json::from_str(&request).unwrap();
+                let mut answer = world.ask(&bob, request).await;
+                answer.body = answer.body.replace(image, "NAME");
+                answers.push(answer);
+            }
+            assert!(answers[0].status >= 400, "{request}: {answers:?}");
+            assert_eq!(answers[0], answers[1], "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_by_image_tells_nothing_of_images_that_are_not_seen() {
+    let mut world = World::new();
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    world.ask(&alice, create("db")).await;
+    for (who, target) in [(&alice, "mine/app:1"), (&bob, "secret/app:1")] {
+        let tag = json!({ "ImageTag": { "image": { "name": "app" }, "target": target } });
+        assert_eq!(world.ask(who, tag).await.status, 201);
+    }
+    let mut count = async |who: &cofferdam_broker::tenancy::Tenant, images: Value| {
+        let list = json!({ "ContainerList": { "all": true, "filters": { "ancestor": images } } });
+        let list = world.ask(who, list).await.json();
+        list.as_array().unwrap().len()
+    };
+    for (images, expected) in [
+        (json!(["app"]), 1),
+        (json!(["mine/app:1"]), 1),
+        (json!(["1".repeat(64)]), 1),
+        (json!(["111"]), 1),
+        (json!(["secret/app:1"]), 0),
+        (json!(["secret/app:1", "none/app:1"]), 0),
+        (json!(["secret/app:1", "app"]), 1),
+    ] {
+        assert_eq!(count(&alice, images.clone()).await, expected, "{images}");
+    }
+    assert_eq!(count(&operator(), json!(["secret/app:1"])).await, 1);
+}
+
+#[tokio::test]
+async fn the_engines_own_networks_can_be_looked_at_and_nothing_else() {
+    let mut world = World::new();
+    let (alice, bob) = (tenant("alice"), tenant("bob"));
+    let hers = id(&world.ask(&alice, create("db")).await);
+    world.ask(&bob, create("db")).await;
+    let inspect = |network: &str| json!({ "NetworkInspect": { "network": network } });
+    let bridge = world.ask(&alice, inspect("bridge")).await.json();
+    let containers = bridge["Containers"].as_object().unwrap();
+    assert_eq!(containers.keys().collect::<Vec<_>>(), [&hers]);
+    assert_eq!(containers[&hers]["Name"], "db");
+    let full = bridge["Id"].as_str().unwrap();
+    for text in ["host", "none", full, &full[..12]] {
+        let looked = world.ask(&alice, inspect(text)).await;
+        assert_eq!(looked.status, 200, "{text}");
+    }
+    let everyones = world.ask(&operator(), inspect("bridge")).await.json();
+    assert_eq!(everyones["Containers"].as_object().unwrap().len(), 2);
+    for request in [
+        json!({ "NetworkRemove": { "network": full } }),
+        json!({ "NetworkConnect": { "container": "db", "endpoint": { "network": full } } }),
+        json!({ "NetworkDisconnect": { "container": "db", "network": full, "force": true } }),
+    ] {
+        assert_eq!(
+            world.ask(&alice, request.clone()).await.status,
+            404,
+            "{request}"
+        );
     }
 }
 

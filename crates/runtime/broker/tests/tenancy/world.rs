@@ -135,7 +135,7 @@ impl World {
         mark(&mut action, &tenant.owner, &request);
         let recorded = objects.iter().map(|it| it.recorded().to_owned()).collect();
         self.intents.insert(request, recorded);
-        let begun = match self.tenancy.begin(&mut action, tenant).await {
+        let mut begun = match self.tenancy.begin(&mut action, tenant).await {
             Ok(begun) => begun,
             Err(refused) => return no(&refused),
         };
@@ -155,7 +155,7 @@ impl World {
                 body: String::new(),
             };
         }
-        let shown = match &begun.view {
+        let shown = match &mut begun.view {
             _ if status >= 400 => {
                 let error: Value = serde_json::from_slice(&body).unwrap();
                 let message = self
@@ -164,6 +164,15 @@ impl World {
                 json!({ "message": message }).to_string().into_bytes()
             }
             View::Json(view) if !body.is_empty() => view.apply(&body).unwrap(),
+            View::Lines(view) => {
+                // The model has a list where the engine has lines.
+                let lines: Vec<Value> = serde_json::from_slice(&body).unwrap();
+                let shown = lines
+                    .iter()
+                    .filter_map(|it| view.apply(it.to_string().as_bytes()));
+                let shown: Vec<_> = shown.collect();
+                shown.join(&b'\n')
+            }
             _ => body.to_vec(),
         };
         let settled = self.tenancy.settle(&action, &begun, status, &body, tenant);

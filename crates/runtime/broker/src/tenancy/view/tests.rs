@@ -173,6 +173,33 @@ fn a_container_is_shown_without_paths_of_the_host() {
 }
 
 #[test]
+fn an_error_of_the_engine_is_in_the_tenants_words() {
+    let of = |owner: &str| {
+        let volume = format!("cf-{owner}.data");
+        format!("mount /var/lib/docker/volumes/{volume}/_data: {volume} is broken")
+    };
+    for (owner, heard) in [
+        (alice().as_str(), "mount …: data is broken"),
+        (
+            THEIRS[3],
+            "the engine could not do it; its log has the reason",
+        ),
+    ] {
+        let container = json!({ "State": { "ExitCode": 128, "Error": of(owner) } });
+        let shown = show(Shape::Container, &container.to_string());
+        assert_eq!(shown["State"], json!({ "ExitCode": 128, "Error": heard }));
+        let waited = json!({ "StatusCode": 128, "Error": { "Message": of(owner) } });
+        let shown = show_line(Lines::Wait, &waited.to_string()).unwrap();
+        assert_eq!(shown["Error"]["Message"], heard);
+    }
+    let ended = json!({ "StatusCode": 0, "Error": null });
+    assert_eq!(
+        show_line(Lines::Wait, &ended.to_string()),
+        Some(ended.clone())
+    );
+}
+
+#[test]
 fn networks_are_ones_own_and_the_engines_three() {
     let names = |filter: &[&str]| {
         let filter = filter.iter().map(|name| (*name).to_owned()).collect();
@@ -187,6 +214,20 @@ fn networks_are_ones_own_and_the_engines_three() {
     };
     assert_eq!(names(&[]), ["net", "host", "none", "bridge"]);
     assert_eq!(names(&["^net$"]), ["net"]);
+    // How the host is set up is not told of the engine's own.
+    let list = show(
+        Shape::Networks(NameFilter::default()),
+        engine!("networks.json"),
+    );
+    let [own, .., bridge] = list.as_array().unwrap().as_slice() else {
+        panic!("{list}")
+    };
+    assert_eq!(bridge["Options"], json!({}));
+    assert!(
+        bridge["IPAM"]["Config"][0]["Subnet"].is_string(),
+        "{bridge}"
+    );
+    assert_eq!(own["Name"], "net");
     let network = show(Shape::Network, engine!("network.json"));
     assert_eq!(network["Labels"], json!({ "mine": "1" }));
     assert_eq!(network["Containers"][CONTAINER]["Name"], "db");
