@@ -107,6 +107,11 @@ impl GuardedApp {
     /// What is added to it besides (`service`, `route`, `configure`, `default_service`, a scope) is
     /// not declared, so the gate answers 404 in its place.
     ///
+    /// Middleware that is added to it is passed before the gate, and the router comes behind both: a
+    /// path that it rewrites (`NormalizePath`) is the one that the gate judges and the router
+    /// matches, so nothing is reached without its requirement. A DPoP proof must be for the
+    /// rewritten path then, which a client does not know; so let clients ask for the path as it is.
+    ///
     /// # Panics
     /// Where a path is no pattern of actix-web.
     pub fn build(
@@ -125,7 +130,8 @@ impl GuardedApp {
         let documents = self.documents();
         for (guard, resource) in self.resources.into_iter().chain(documents) {
             let mut routes = Vec::new();
-            let mut service = web::resource(resource.path.as_str());
+            // For the answers of extractors.
+            let mut service = web::resource(resource.path.as_str()).app_data(guard.clone());
             for route in resource.routes {
                 routes.push((route.method, route.access));
                 service = service.route(route.route);

@@ -6,13 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use cofferdam_token::authorization::AuthorizationError;
 use cofferdam_token::dpop::ProofRejection;
 use cofferdam_token::{Challenge, Denial, ErrorCode, Rejection, Scheme};
 use serde_json::json;
 
-use crate::guard::Inner;
+use crate::guard::{Guard, Inner};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -131,7 +131,8 @@ impl Error {
         match &reason {
             Reason::Method(allowed) => fields.push((ALLOW, allowed.clone())),
             Reason::Throttled(seconds) => fields.push((RETRY_AFTER, seconds.to_string())),
-            Reason::Proof(_) => {
+            // A client that was told one with another refusal need not be refused for it.
+            _ if !fields.is_empty() => {
                 let nonces = inner
                     .dpop
                     .as_ref()
@@ -145,15 +146,17 @@ impl Error {
         Error { reason, fields }
     }
 
-    /// For extractors, which do not know the guard.
-    pub(crate) fn bare(reason: Reason) -> Error {
-        let challenge = match reason {
-            Reason::Claims => Challenge::new(Scheme::Bearer).error(ErrorCode::InvalidToken),
-            _ => Challenge::new(Scheme::Bearer),
-        };
+    /// For extractors: the answer of the guard of the request's resource. Where there is none, which
+    /// is in an application that no guard has built, it is a challenge without parameters.
+    pub(crate) fn of_extractor(request: &HttpRequest, reason: Reason) -> Error {
+        if let Some(guard) = request.app_data::<Guard>() {
+            let inner = guard.inner();
+            return Error::new(inner, reason, (inner.clock)());
+        }
+        let challenge = Challenge::new(Scheme::Bearer).to_string();
         Error {
             reason,
-            fields: vec![(WWW_AUTHENTICATE, challenge.to_string())],
+            fields: vec![(WWW_AUTHENTICATE, challenge)],
         }
     }
 
@@ -185,7 +188,11 @@ fn challenges(inner: &Inner, reason: &Reason) -> Vec<Challenge> {
         Reason::Denied(denial, scheme) => {
             (*scheme, Box::new(|challenge| denial.describe(challenge)))
         }
-        Reason::Claims | Reason::NoPrincipal => (Scheme::Bearer, describe(None, String::new())),
+        Reason::Claims => {
+            let code = Some(ErrorCode::InvalidToken);
+            (Scheme::Bearer, describe(code, reason.detail()))
+        }
+        Reason::NoPrincipal => (Scheme::Bearer, describe(None, String::new())),
     };
     let mut schemes = vec![Scheme::Bearer];
     if inner.dpop.is_some() {

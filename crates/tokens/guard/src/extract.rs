@@ -47,7 +47,8 @@ impl<T: DeserializeOwned> FromRequest for TypedClaims<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let claims = token(request).and_then(|token| {
-            serde_json::from_str(token.claims().json()).map_err(|_| Error::bare(Reason::Claims))
+            serde_json::from_str(token.claims().json())
+                .map_err(|_| Error::of_extractor(request, Reason::Claims))
         });
         ready(claims.map(TypedClaims))
     }
@@ -58,5 +59,5 @@ fn token(request: &HttpRequest) -> Result<Verified, Error> {
         .extensions()
         .get::<Verified>()
         .cloned()
-        .ok_or_else(|| Error::bare(Reason::NoPrincipal))
+        .ok_or_else(|| Error::of_extractor(request, Reason::NoPrincipal))
 }

@@ -17,7 +17,7 @@ use actix_web::web::Bytes;
 use cofferdam_guard::token::dpop::{NonceIssuer, ProofPolicy};
 use cofferdam_guard::token::refresh::Refresh;
 use cofferdam_guard::token::state::{Answer, Key, Memory, State, StateError, revocation_key};
-use cofferdam_guard::token::{Algorithm, IssuerPolicy, KeyStore, Verifier, base64url};
+use cofferdam_guard::token::{Algorithm, IssuerPolicy, KeyStore, Verifier, base64url, preset};
 use cofferdam_guard::{
     ClientCertificate, Guard, Principal, TypedClaims, danger, get, post, resource, scope,
 };
@@ -314,6 +314,9 @@ async fn proofs_of_possession_are_asked_for_checked_and_used_once() {
     assert_eq!(challenges[0], r#"Bearer realm="containers""#);
     assert!(challenges[1].starts_with("DPoP ") && challenges[1].contains(r#"algs="ES256""#));
     assert_eq!(ask("DPoP", &[]).await.status, 401);
+    // Whatever the refusal, a client learns the nonce with it.
+    let missing = send(server, "GET /containers", &[]).await;
+    assert_eq!(missing.fields("dpop-nonce").len(), 1);
     let without = ask("DPoP", &[&proof("2", None)]).await;
     assert_eq!(without.status, 401);
     assert!(without.fields("www-authenticate")[1].contains(r#"error="use_dpop_nonce""#));
@@ -591,10 +594,11 @@ struct Rotation {
 impl Refresh for Rotation {
     fn refresh<'r>(
         &'r self,
-        _: &'r str,
+        issuer: &'r str,
     ) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send + 'r>> {
-        Box::pin(async {
+        Box::pin(async move {
             self.asked.fetch_add(1, Ordering::SeqCst);
+            assert!(matches!(issuer, "https://idp.test" | "spiffe://prod.test"));
             let Some(key) = self.new.lock().unwrap().take() else {
                 return false;
             };
@@ -641,6 +645,39 @@ async fn one_refresh_is_enough(is_first: bool) {
         SigningKey::generate(Algorithm::Es256).unwrap(),
     );
     assert_eq!(ask(&bearer(&foreign, "containers:read").1).await, 401);
+    assert_eq!(rotation.asked.load(Ordering::SeqCst), 1);
+}
+
+#[actix_web::test]
+async fn a_svid_without_an_issuer_of_a_new_key_is_verified_after_one_refresh() {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let again = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
+    let old = SigningKey::generate(Algorithm::Es256).unwrap();
+    let store: Arc<KeyStore> = cofferdam_issuer::Issuer::new("https://idp.test", old)
+        .key_set()
+        .into();
+    let policy = preset::spiffe("prod.test", Arc::clone(&store)).audience(AUDIENCE);
+    let rotation = Arc::new(Rotation {
+        store,
+        new: Mutex::new(Some(again)),
+        asked: AtomicUsize::new(0),
+        is_first: true,
+    });
+    let server = serve(Guard::new(Verifier::new([policy]).unwrap()).refresh(rotation.clone()));
+    let header = json!({ "alg": "ES256", "typ": "JWT", "kid": key.kid() });
+    let ask = async |subject: &str| {
+        let claims = json!({
+            "sub": subject, "aud": [AUDIENCE], "exp": now() + 300, "scope": "containers:read",
+        });
+        let token = key.sign(&header.to_string(), &claims.to_string()).unwrap();
+        let value = format!("Bearer {token}");
+        send(server, "GET /containers", &[("authorization", &value)])
+            .await
+            .status
+    };
+    assert_eq!(ask("spiffe://other.test/web").await, 401);
+    assert_eq!(rotation.asked.load(Ordering::SeqCst), 0);
+    assert_eq!(ask("spiffe://prod.test/web").await, 200);
     assert_eq!(rotation.asked.load(Ordering::SeqCst), 1);
 }
 
