@@ -1,5 +1,6 @@
 //! Resources and routes that say what they ask of a token.
 
+use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, web};
 use cofferdam_token::Requirement;
@@ -22,18 +23,22 @@ pub struct Resource {
 /// Begins a resource at `path`, in the syntax of actix-web: `/containers/{id}`. The path is the
 /// whole one: there are no scopes to nest it in.
 ///
+/// The rest of a path is taken by a segment with the pattern `.*`: `/files/{path:.*}`.
+///
 /// # Panics
-/// Where `path` does not begin with a slash, or where it takes the rest of the path with a tail
-/// pattern (`{tail}*`), which would declare what nobody has looked at.
+/// Where `path` is no pattern, does not begin with a slash, ends with a tail pattern (`{tail}*`), or takes every
+/// path (`/{all:.*}`), which would declare what nobody has looked at.
 #[track_caller]
 pub fn resource(path: &str) -> Resource {
     assert!(
         path.starts_with('/'),
         "path `{path}` does not begin with a slash"
     );
+    // A path of so many segments, all of them unlikely, is matched by what takes everything.
+    let unlikely = "/-.~".repeat(64);
     assert!(
-        !path.ends_with('*'),
-        "path `{path}` takes whatever comes: name the routes"
+        !path.ends_with('*') && !ResourceDef::new(path).is_match(&unlikely),
+        "path `{path}` takes whatever comes: name the routes, or where they begin, as in `/files/{{path:.*}}`"
     );
     Resource {
         path: path.to_owned(),

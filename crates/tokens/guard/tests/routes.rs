@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{HttpResponse, guard, web};
 use cofferdam_guard::token::dpop::ProofPolicy;
 use cofferdam_guard::{
-    Guard, Principal, acr, all_of, any_of, authenticated, delete, get, max_age, post, resource,
-    role, scope,
+    Guard, Principal, TypedClaims, acr, all_of, any_of, authenticated, delete, get, max_age, post,
+    resource, role, scope,
 };
 use serde_json::{Value, json};
 use support::{bearer, guard as new_guard, issuer, now, token};
@@ -538,7 +540,56 @@ fn two_routes_for_one_method_are_a_mistake_that_shows_at_start() {
 }
 
 #[test]
-#[should_panic(expected = "takes whatever comes")]
 fn a_path_that_takes_everything_is_a_mistake_that_shows_at_start() {
-    let _ = resource("/{tail:.*}*");
+    for path in [
+        "/{tail:.*}*",
+        "/files/{tail}*",
+        "/{all:.*}",
+        "/{all:.+}",
+        "/{a:.*}{b:.*}",
+    ] {
+        let panic = std::panic::catch_unwind(|| drop(resource(path))).unwrap_err();
+        let said = panic.downcast_ref::<String>().unwrap();
+        assert!(said.contains("takes whatever comes"), "{path}: {said}");
+    }
+    // What begins somewhere, or ends, is a place that somebody has looked at.
+    for path in ["/files/{path:.*}", "/{a}/{b}/{c}", "/{name:[a-z]+}"] {
+        drop(resource(path));
+    }
+}
+
+#[actix_web::test]
+async fn what_a_handler_refuses_is_challenged_as_the_guard_does() {
+    async fn tenant(claims: TypedClaims<HashMap<String, u8>>) -> String {
+        claims.0.len().to_string()
+    }
+    let issuer = issuer();
+    let app = new_guard(&issuer)
+        .dpop("https://containers.test", ProofPolicy::default())
+        .protected_resource("https://containers.test")
+        .app()
+        .service(resource("/public").route(get().to(who).public()))
+        .service(resource("/typed").route(get().to(tenant).require(authenticated())));
+    let app = init_service(app.build()).await;
+    let ask = async |path: &str| {
+        let request = TestRequest::with_uri(path).insert_header(bearer(&issuer, "a"));
+        let response = call_service(&app, request.to_request()).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+        let challenges = response.headers().get_all(header::WWW_AUTHENTICATE);
+        let texts = challenges.map(|value| value.to_str().unwrap().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    let common = r#"realm="containers", resource_metadata="https://containers.test/.well-known/oauth-protected-resource""#;
+    for (path, error) in [
+        ("/public", ""),
+        (
+            "/typed",
+            r#", error="invalid_token", error_description="the token is not valid here""#,
+        ),
+    ] {
+        let challenges = ask(path).await;
+        assert_eq!(challenges[0], format!("Bearer {common}{error}"));
+        let other = format!("DPoP {common}, algs=");
+        assert!(challenges[1].starts_with(&other), "{challenges:?}");
+    }
 }
