@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::Uri;
 use actix_web::http::header::CONTENT_TYPE;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::guard::Inner;
 use crate::route::{Access, Resource, get, resource};
@@ -44,30 +44,7 @@ impl Metadata {
 
     /// The declared resource that serves the document to everybody.
     pub(crate) fn document(&self, inner: &Inner, declared: &[&Resource]) -> Resource {
-        let routes = declared.iter().flat_map(|resource| &resource.routes);
-        let mut scopes: Vec<&str> = routes
-            .flat_map(|route| match &route.access {
-                Access::Require(requirement) => requirement.scopes(),
-                Access::Optional | Access::Public => Vec::new(),
-            })
-            .collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        let issuers = inner.verifier.issuers().map(|policy| policy.issuer());
-        let mut document = json!({
-            "resource": self.resource,
-            "authorization_servers": issuers.collect::<Vec<_>>(),
-            "bearer_methods_supported": ["header"],
-        });
-        if !scopes.is_empty() {
-            document["scopes_supported"] = json!(scopes);
-        }
-        if let Some(dpop) = &inner.dpop {
-            let algorithms = dpop.policy.accepted_algorithms();
-            let names: Vec<_> = algorithms.iter().map(|each| each.name()).collect();
-            document["dpop_signing_alg_values_supported"] = json!(names);
-        }
-        let text = document.to_string();
+        let text = self.describe(inner, declared).to_string();
         let answer = move || {
             let text = text.clone();
             async move {
@@ -77,6 +54,38 @@ impl Metadata {
             }
         };
         resource(&self.path).route(get().to(answer).public())
+    }
+
+    fn describe(&self, inner: &Inner, declared: &[&Resource]) -> Value {
+        let routes = declared.iter().flat_map(|resource| &resource.routes);
+        let mut scopes: Vec<&str> = routes
+            .flat_map(|route| match &route.access {
+                Access::Require(requirement) => requirement.scopes(),
+                Access::Optional | Access::Public => Vec::new(),
+            })
+            .collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        // Others are no authorization servers that a client could ask (RFC 8414 §2): the trust domain
+        // of SPIFFE, for one.
+        let issuers = inner.verifier.issuers().map(|policy| policy.issuer());
+        let issuers: Vec<&str> = issuers.filter(|issuer| parts(issuer).is_some()).collect();
+        let mut document = json!({
+            "resource": self.resource,
+            "bearer_methods_supported": ["header"],
+        });
+        if !issuers.is_empty() {
+            document["authorization_servers"] = json!(issuers);
+        }
+        if !scopes.is_empty() {
+            document["scopes_supported"] = json!(scopes);
+        }
+        if let Some(dpop) = &inner.dpop {
+            let algorithms = dpop.policy.accepted_algorithms();
+            let names: Vec<_> = algorithms.iter().map(|each| each.name()).collect();
+            document["dpop_signing_alg_values_supported"] = json!(names);
+        }
+        document
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -118,7 +127,35 @@ fn parts(resource: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use cofferdam_token::{IssuerPolicy, JwkSet, Profile, Verifier};
+
     use super::*;
+
+    #[test]
+    fn an_issuer_that_no_client_can_ask_is_not_named() {
+        let issuers = |names: &[&str]| {
+            let policies = names.iter().map(|name| {
+                let profile = match name.starts_with("spiffe") {
+                    true => Profile::SPIFFE,
+                    false => Profile::RFC9068,
+                };
+                let policy = IssuerPolicy::new(*name, JwkSet::default());
+                policy.audience("api").profile(profile)
+            });
+            let guard = crate::Guard::new(Verifier::new(policies).unwrap());
+            Metadata::of("https://api.example").describe(guard.inner(), &[])["authorization_servers"]
+                .clone()
+        };
+        let all = [
+            "https://idp.example/realms/main",
+            "spiffe://prod.example",
+            "http://127.0.0.1:8080",
+            "http://idp.example",
+            "kubernetes/serviceaccount",
+        ];
+        assert_eq!(issuers(&all), json!([all[0], all[2]]));
+        assert!(issuers(&["spiffe://prod.example"]).is_null());
+    }
 
     #[test]
     fn the_document_stands_where_rfc_9728_puts_it() {
