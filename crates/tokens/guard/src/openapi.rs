@@ -15,7 +15,9 @@ const SCHEME: &str = "bearer";
 impl GuardedApp {
     /// Writes into each operation of `document` that is declared here what its route asks:
     /// `security` with the scopes, one entry for each set that is enough, no entry for public
-    /// routes, and an empty one besides for those where a token is optional. Operations that the document does not have are left alone.
+    /// routes, and an empty one besides for those where a token is optional. Operations that the
+    /// document does not have are left alone. What a pattern of actix-web says of a segment
+    /// (`{id:\d+}`) does not stand in a document, so `/x/{id:\d+}` is `/x/{id}` there.
     pub fn describe(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_with(Components::new);
         let scheme = RefOr::T(SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
@@ -23,7 +25,7 @@ impl GuardedApp {
             .security_schemes
             .insert(SCHEME.to_owned(), scheme);
         for resource in self.resources() {
-            let Some(item) = document.paths.paths.get_mut(&resource.path) else {
+            let Some(item) = document.paths.paths.get_mut(&template(&resource.path)) else {
                 continue;
             };
             for route in &resource.routes {
@@ -33,6 +35,26 @@ impl GuardedApp {
             }
         }
     }
+}
+
+/// The path with its segments' names alone. A pattern may have braces of its own: `{id:[a-f]{32}}`.
+fn template(path: &str) -> String {
+    let mut template = String::new();
+    let mut depth = 0_usize;
+    let mut in_pattern = false;
+    for letter in path.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 1 => in_pattern = true,
+            _ => {}
+        }
+        in_pattern &= depth > 0;
+        if !in_pattern {
+            template.push(letter);
+        }
+    }
+    template
 }
 
 fn security(access: &Access) -> Vec<SecurityRequirement> {
@@ -76,6 +98,18 @@ mod tests {
     use crate::{get, post, resource};
 
     #[test]
+    fn a_path_is_found_without_what_it_says_of_its_segments() {
+        for (path, template) in [
+            ("/x", "/x"),
+            ("/x/{id}", "/x/{id}"),
+            (r"/x/{id:\d+}/y:z/{name}", "/x/{id}/y:z/{name}"),
+            ("/x/{id:[a-f0-9]{32}}/{b:.{2}.{3}}", "/x/{id}/{b}"),
+        ] {
+            assert_eq!(super::template(path), template);
+        }
+    }
+
+    #[test]
     fn the_document_says_what_the_routes_ask() {
         let issuer = cofferdam_issuer::Issuer::new(
             "https://idp.test",
@@ -89,7 +123,7 @@ mod tests {
             .service(resource("/health").route(get().to(handler).public()))
             .service(resource("/start").route(get().to(handler).optional()))
             .service(
-                resource("/containers/{id}")
+                resource("/containers/{id:[a-f0-9]{4,64}}")
                     .route(
                         get()
                             .to(handler)
