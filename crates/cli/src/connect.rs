@@ -7,6 +7,7 @@
 mod upstream;
 
 use crate::input::Failure;
+use cofferdam_sandbox::SocketFile;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
@@ -15,7 +16,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
@@ -27,9 +27,10 @@ const MAX_TOKEN: usize = 64 << 10;
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// A socket that is bound and not served yet.
+/// A socket that is bound and not served yet. Its file goes with it.
 pub(crate) struct Serving {
     listener: UnixListener,
+    file: SocketFile,
     shared: Arc<Shared>,
 }
 
@@ -47,27 +48,13 @@ pub(crate) fn listen(
     let failed = |error: std::io::Error| {
         Failure::new(format!("cannot listen on `{}`: {error}", socket.display()))
     };
-    if let Ok(data) = std::fs::symlink_metadata(socket) {
-        if !data.file_type().is_socket() {
-            return Err(Failure::new(format!(
-                "`{}` is there and is no socket",
-                socket.display()
-            )));
-        }
-        if std::os::unix::net::UnixStream::connect(socket).is_ok() {
-            return Err(Failure::new(format!(
-                "`{}` is served by another program",
-                socket.display()
-            )));
-        }
-        std::fs::remove_file(socket).map_err(failed)?;
-    }
-    // The socket has its mode from its first moment; nothing else makes files meanwhile.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let listener = UnixListener::bind(socket);
-    rustix::process::umask(before);
+    let (listener, file) = cofferdam_sandbox::bind(socket).map_err(failed)?;
+    let listener = listener
+        .set_nonblocking(true)
+        .and_then(|()| UnixListener::from_std(listener));
     Ok(Serving {
         listener: listener.map_err(failed)?,
+        file,
         shared: Arc::new(Shared {
             upstream,
             token_file,
@@ -96,8 +83,8 @@ pub(crate) fn read_token(file: &Path) -> Result<String, String> {
 }
 
 impl Serving {
-    /// Serves until it is dropped.
-    pub(crate) async fn serve(self) {
+    /// Serves for as long as it is polled.
+    pub(crate) async fn serve(&self) {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
@@ -111,6 +98,12 @@ impl Serving {
                 Some(_) = connections.join_next() => {}
             }
         }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.file.remove();
     }
 }
 

@@ -5,6 +5,7 @@
 //! in production, and end with this one.
 
 mod files;
+mod hangup;
 mod ready;
 mod service;
 mod tls;
@@ -60,8 +61,9 @@ impl std::str::FromStr for Engine {
     }
 }
 
-/// Serves until it is cancelled, or until the gate ends.
+/// Serves until it is cancelled, the terminal is closed, or the gate ends.
 pub(crate) async fn run(options: Options, cancel: CancellationToken) -> Result<Exit, Failure> {
+    hangup::cancels(&cancel)?;
     let files = Files::prepare(&options)?;
     let mut services = Services::of(&files, &options);
     let mut result = tokio::select! {

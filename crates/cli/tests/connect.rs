@@ -307,6 +307,18 @@ fn the_socket_is_of_this_user_alone_and_goes_with_the_program() {
 }
 
 #[test]
+fn a_socket_that_another_program_has_put_in_its_place_stays() {
+    let gate = Gate::start(None);
+    let mut connect = Connect::start(&format!("tcp://127.0.0.1:{}", gate.port), &[]);
+    std::fs::remove_file(&connect.socket).unwrap();
+    let _other = std::os::unix::net::UnixListener::bind(&connect.socket).unwrap();
+    let process = rustix::process::Pid::from_child(&connect.child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(connect.child.wait().unwrap().code(), Some(0));
+    assert!(connect.socket.exists());
+}
+
+#[test]
 fn a_gate_that_is_not_there_is_told_in_the_form_that_docker_prints() {
     // A port that was free a moment ago.
     let port = TcpListener::bind(("127.0.0.1", 0))

@@ -56,9 +56,6 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             () = serving.serve() => {}
             () = cancel.cancelled() => {}
         }
-        // Another program may have put its own in the meantime; then that one goes. Either way
-        // nobody listens here any more.
-        drop(std::fs::remove_file(&socket));
         Ok(Exit::Clean)
     })?
 }

@@ -9,6 +9,7 @@ use cofferdam_scan::{Level, ScanOptions, Target, Template};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Scans an HTTP API behind bearer tokens, joined with how its container is deployed.
@@ -210,31 +211,43 @@ where
     let result = runtime.block_on(async {
         let cancel = CancellationToken::new();
         let interrupted = cancel.clone();
+        // Before anything is said upon which somebody may send one.
+        let mut interrupts = Interrupts::new()?;
         tokio::spawn(async move {
-            interrupt().await;
+            interrupts.next().await;
             interrupted.cancel();
-            interrupt().await;
+            interrupts.next().await;
             std::process::exit(i32::from(Exit::Error.code()));
         });
-        start(cancel).await
+        Ok(start(cancel).await)
     });
     // What still hangs in a blocking call must not hold the report back.
     runtime.shutdown_background();
-    Ok(result)
+    result
 }
 
-async fn interrupt() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => {
-            if pressed.is_err() {
-                std::future::pending().await
-            }
+/// Ctrl-C, and SIGTERM.
+struct Interrupts {
+    pressed: Signal,
+    terminated: Signal,
+}
+
+impl Interrupts {
+    fn new() -> Result<Self, Failure> {
+        let of = |kind| {
+            signal(kind).map_err(|error| Failure::new(format!("cannot heed signals: {error}")))
+        };
+        Ok(Self {
+            pressed: of(SignalKind::interrupt())?,
+            terminated: of(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.pressed.recv() => {}
+            _ = self.terminated.recv() => {}
         }
-        _ = terminate.recv() => {}
     }
 }
 

@@ -10,7 +10,7 @@ use cofferdam_token::Algorithm;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -311,7 +311,8 @@ impl Files {
     }
 }
 
-/// A directory of somebody's files is not one to write into.
+/// A directory of somebody's files is not one to write into, and one into which others may write is
+/// none for keys: they could put their own in place of them.
 fn check(dir: &Path) -> Result<(), Failure> {
     let name = dir.display();
     if dir.join("run/engine.sock").as_os_str().len() > MAX_SOCKET {
@@ -320,9 +321,25 @@ fn check(dir: &Path) -> Result<(), Failure> {
                 .hint("name a shorter one with `--dir`"),
         );
     }
-    let Ok(mut entries) = std::fs::read_dir(dir) else {
+    let Ok(found) = std::fs::metadata(dir) else {
         return make_folder(dir);
     };
+    let mode = found.mode() & 0o777;
+    let not_own = if found.uid() != rustix::process::geteuid().as_raw() {
+        Some("it belongs to another user".to_owned())
+    } else if mode & 0o022 != 0 {
+        Some(format!("others may write into it (mode {mode:03o})"))
+    } else {
+        None
+    };
+    if let Some(why) = not_own {
+        return Err(
+            Failure::new(format!("`{name}` is no place for keys and tokens: {why}"))
+                .hint("name a directory of your own with `--dir`, or one that is not there yet"),
+        );
+    }
+    let mut entries = std::fs::read_dir(dir)
+        .map_err(|error| Failure::new(format!("cannot look into `{name}`: {error}")))?;
     match entries.next().is_none() || dir.join("lock").exists() {
         true => Ok(()),
         false => Err(

@@ -103,10 +103,18 @@ impl<'a> Ready<'a> {
             }
             Engine::Socket(path) => format!("the engine at {}", path.display()),
         };
-        let verify = if self.options.tls { " --tlsverify" } else { "" };
+        let (verify, authority) = match self.options.tls {
+            true => (
+                " --tlsverify",
+                format!(" --cacert {}", files.path("tls/ca.pem").display()),
+            ),
+            false => ("", String::new()),
+        };
+        // The token is in no argument, which other users of the machine could read.
         format!(
             "ready, with {engine}\n\
-             \n  DOCKER_CONFIG={} docker -H {}{verify} run --rm allowed/app:1 echo hello\n\
+             \n  DOCKER_CONFIG={} docker -H {}{verify} run --rm allowed/app:1 echo hello\
+             \n  sed 's/^/Authorization: Bearer /' {} | curl -H @-{authority} {}/v1/containers\n\
              \n  tokens   {} (alice, alice-exec, bob, reader)\
              \n  REST     {}\
              \n  records  cofferdam audit tail --config {}\n\
@@ -114,6 +122,8 @@ impl<'a> Ready<'a> {
              \nthe other and the engine. In production they are two (docs/gate/production.md).\n",
             files.docker_config("alice").display(),
             self.docker_url(),
+            files.token("alice").display(),
+            self.rest_url(),
             files.path("tokens").display(),
             self.rest_url(),
             files.dir().display(),

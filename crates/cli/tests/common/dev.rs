@@ -228,6 +228,11 @@ impl Dev {
         // It may have ended by itself.
         let _ = rustix::process::kill_process(process, signal);
     }
+
+    /// How the process that started the others has ended, if it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
 }
 
 impl Drop for Dev {

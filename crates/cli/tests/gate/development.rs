@@ -145,6 +145,39 @@ fn the_docker_command_line_works_as_the_printed_line_says() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "what is skipped is said")]
+fn the_rest_api_answers_as_the_printed_line_says() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("SKIPPED, since `curl` is not installed: the REST API as the printed line says");
+        return;
+    }
+    for more in [&[][..], &["--tls"]] {
+        let dev = Dev::with(more);
+        let body = json!({ "Image": "allowed/app:1" });
+        let create = "/v1.41/containers/create?name=db";
+        if more.is_empty() {
+            assert_eq!(dev.ask("alice", "POST", create, Some(&body)).status, 201);
+        }
+        // It is printed after `dev.json` was written.
+        let mut line = String::new();
+        until("the line is printed", || {
+            let said = dev.said();
+            let printed = said.lines().find(|line| line.contains("| curl"));
+            line = printed.unwrap_or_default().to_owned();
+            !line.is_empty()
+        });
+        // `?all=1` for what was made and not started.
+        let asked = Command::new("sh")
+            .args(["-c", &format!("{}?all=1", line.trim())])
+            .output()
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
+        let names: Vec<_> = answer.as_array().unwrap().iter().collect();
+        assert_eq!(names.len(), usize::from(more.is_empty()), "{answer}");
+    }
+}
+
+#[test]
 fn a_program_that_knows_only_a_socket_gets_its_token_added() {
     if !engine::has_docker_cli("the docker command line through `cofferdam connect`") {
         return;
@@ -277,6 +310,52 @@ fn a_directory_of_other_files_is_left_alone() {
         .output()
         .unwrap();
     assert_eq!(network.status.code(), Some(2));
+}
+
+#[test]
+fn a_directory_that_others_own_or_write_into_is_no_place_for_keys() {
+    use std::os::unix::fs::chown;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("dev");
+    let refused = |why: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+            .args(["gate", "--dev", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(&dir)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(why), "{said}");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    };
+    std::fs::create_dir(&dir).unwrap();
+    for mode in [0o775, 0o757] {
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(mode)).unwrap();
+        refused(&format!("others may write into it (mode {mode:o})"));
+    }
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    match chown(&dir, Some(64001), None) {
+        Ok(()) => refused("it belongs to another user"),
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+    }
+}
+
+#[test]
+fn a_closed_terminal_stops_it_in_order() {
+    let mut dev = Dev::start();
+    let children: Vec<u32> = ["gate", "broker", "engine"]
+        .iter()
+        .map(|name| dev.child(name).unwrap())
+        .collect();
+    dev.signal(rustix::process::Signal::HUP);
+    let mut ended = None;
+    until("it ends with the terminal", || {
+        ended = dev.ended();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0));
+    assert!(!dev.dir().join("dev.json").exists());
+    assert!(children.iter().all(|pid| !is_running(*pid)));
 }
 
 #[test]
