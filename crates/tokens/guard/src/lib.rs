@@ -45,6 +45,11 @@
 //! resource("/containers").route(get().to(list));
 //! ```
 
+// The examples of the guide compile.
+#[cfg(all(doctest, feature = "fetch"))]
+#[doc = include_str!("../../../../docs/guard/README.md")]
+struct Guide;
+
 mod admission;
 mod app;
 mod body;
