@@ -396,4 +396,40 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn the_defaults_bound_what_a_container_uses_up() {
+        let floor = floor(json!({ "images": { "allow": ["*"] } }));
+        let caller = with(&["containers:exec"]);
+        let rule = |change| floor.judge(create(change), &caller).err().map(|it| it.rule);
+        let health = |seconds: u64| {
+            let health =
+                json!({ "test": { "shell": "true" }, "interval": seconds * 1_000_000_000 });
+            rule(json!({ "process": { "health": health } }))
+        };
+        assert_eq!(health(2), None);
+        assert_eq!(health(1), Some(Rule::HealthInterval));
+        let shm = |bytes: u64| rule(json!({ "storage": { "shm_size": bytes } }));
+        assert_eq!(shm(2 << 30), None);
+        assert_eq!(shm((2 << 30) + 1), Some(Rule::ShmLimit));
+        let log = |log| rule(json!({ "lifecycle": { "log": log } }));
+        for within in [
+            json!({ "driver": "json-file", "max_size": 1 << 20, "max_files": 1024 }),
+            json!({ "driver": "local" }),
+            json!({ "driver": "local", "max_files": 51 }),
+            json!({ "driver": "json-file", "mode": "non-blocking", "max_buffer_size": 16 << 20 }),
+        ] {
+            assert_eq!(log(within.clone()), None, "{within}");
+        }
+        for beyond in [
+            json!({ "driver": "json-file", "max_size": 1 << 20, "max_files": 1025 }),
+            json!({ "driver": "json-file", "max_size": 0 }),
+            // Its files have 20 MiB each and are five where nothing is said.
+            json!({ "driver": "local", "max_files": 52 }),
+            json!({ "driver": "local", "max_size": 300 << 20 }),
+            json!({ "driver": "json-file", "mode": "non-blocking", "max_buffer_size": 17 << 20 }),
+        ] {
+            assert_eq!(log(beyond.clone()), Some(Rule::Log), "{beyond}");
+        }
+    }
 }
