@@ -316,3 +316,55 @@ pub(super) fn size(call: &Call<'_>) -> Result<TerminalSize, Refusal> {
         width: number("w")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::action::Action;
+    use crate::refusal::{Refusal, Rule};
+    use crate::request::Head;
+
+    fn post(target: &str, body: &str) -> Result<Action, Refusal> {
+        let head = Head {
+            method: "POST",
+            target,
+            headers: &[("Content-Type", b"application/json"), ("Upgrade", b"tcp")],
+        };
+        crate::docker::parse(head, body.as_bytes())
+    }
+
+    #[test]
+    fn an_attach_may_repeat_its_query_in_the_body_as_dockerode_does() {
+        let target = "/containers/web/attach?stream=1&stdout=1&hijack=1";
+        let again = r#"{"stream":true,"stdout":true,"hijack":true}"#;
+        let Ok(Action::ContainerAttach(attach)) = post(target, again) else {
+            panic!("it is an attach")
+        };
+        // What counts is the query.
+        assert!(attach.stream && attach.stdout && !attach.stdin);
+        for body in [
+            r#"{"hijack":1}"#,
+            r#"{"Cmd":["sh"]}"#,
+            r#"{"hijack":true}}"#,
+        ] {
+            let refused = post(target, body).unwrap_err();
+            assert!(
+                matches!(refused.rule, Rule::Body | Rule::JsonSyntax),
+                "{refused}"
+            );
+            assert_eq!(refused.field.as_deref(), Some("body"));
+        }
+    }
+
+    #[test]
+    fn a_signal_may_be_in_lower_case() {
+        let head = Head {
+            method: "POST",
+            target: "/v1.41/containers/web/kill?signal=term",
+            headers: &[],
+        };
+        let Ok(Action::ContainerKill { signal, .. }) = crate::docker::parse(head, b"") else {
+            panic!("it is a kill")
+        };
+        assert_eq!(signal.unwrap().as_str(), "TERM");
+    }
+}
