@@ -216,6 +216,7 @@ pub const CASES: &[Case] = &[
     ),
     same("run --rm --network @net allowed/app:1 wget -qO- http://@srv:8080/page"),
     same("network inspect -f {{range|.Containers}}{{.Name}}{{end}} @net"),
+    same("network inspect -f {{.Name}}|{{.Driver}} bridge host none"),
     same("network disconnect @net @srv"),
     same("network connect --alias other @net @srv"),
     same("run --rm --network @net allowed/app:1 wget -qO- http://other:8080/page"),
