@@ -187,7 +187,8 @@ impl Bound {
             gate.spawn(docker::run(listen(listener)?, Arc::clone(&gate)));
         }
         if let Some(listener) = self.rest {
-            let workers = rest::Workers::start(&gate).map_err(GateError::System)?;
+            let workers = rest::Workers::start(&gate).await;
+            let workers = workers.map_err(GateError::System)?;
             gate.spawn(workers.run(listen(listener)?, Arc::clone(&gate)));
         }
         ready(addresses);

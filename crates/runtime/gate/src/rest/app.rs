@@ -39,8 +39,8 @@ const METHODS: [Method; 7] = [
     Method::OPTIONS,
 ];
 
-/// Every path but those that begin with a dot, where the metadata is (RFC 8615).
-const ANY: &str = "/{path:[^.].*}";
+/// Every path that could be one of an action.
+const ANY: &str = "/v1/{path:.*}";
 
 /// The guard of a configuration that was checked.
 pub(crate) fn guard(config: &GateConfig, keys: &Keys) -> Result<Guard, ConfigError> {
@@ -108,8 +108,8 @@ pub(super) fn application(
 }
 
 /// Declares every operation. The scope of its action is named for the metadata of the resource; it is
-/// the broker that asks for it, so that the audit log has who lacks it. For the same reason what is no
-/// operation asks for a caller too.
+/// the broker that asks for it, so that the audit log has who lacks it. For the same reason what could
+/// be an operation and is none asks for a caller too.
 fn declare(guard: &Guard) -> GuardedApp {
     let document: Arc<str> = openapi::document().to_string().into();
     let openapi = move || {

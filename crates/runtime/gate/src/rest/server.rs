@@ -57,10 +57,13 @@ type Connection = (TcpStream, SocketAddr, Slot);
 type Current = Rc<RefCell<RcService<Request, ServiceResponse<Served>, actix_web::Error>>>;
 
 impl Workers {
-    /// Starts the threads.
-    pub(crate) fn start(gate: &Arc<Gate>) -> io::Result<Workers> {
-        let workers = (0..WORKERS).map(|number| Worker::start(Arc::clone(gate), number));
-        workers.collect::<io::Result<_>>().map(Workers)
+    /// Starts the threads, and waits until each can serve.
+    pub(crate) async fn start(gate: &Arc<Gate>) -> io::Result<Workers> {
+        let mut workers = Vec::new();
+        for number in 0..WORKERS {
+            workers.push(Worker::start(Arc::clone(gate), number).await?);
+        }
+        Ok(Workers(workers))
     }
 
     /// Serves until the gate stops, and then until the last connection has ended.
@@ -83,24 +86,32 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(gate: Arc<Gate>, number: usize) -> io::Result<Worker> {
+    async fn start(gate: Arc<Gate>, number: usize) -> io::Result<Worker> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let (connections, accepted) = mpsc::unbounded_channel();
+        let (up, is_up) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         thread::Builder::new()
             .name(format!("rest-{number}"))
             .spawn(move || {
-                LocalSet::new().block_on(&runtime, work(gate, accepted));
+                LocalSet::new().block_on(&runtime, work(gate, up, accepted));
                 drop(end);
             })?;
-        Ok(Worker { connections, ended })
+        match is_up.await {
+            Ok(()) => Ok(Worker { connections, ended }),
+            Err(_) => Err(io::Error::other("the REST API cannot be served")),
+        }
     }
 }
 
 /// Serves what is accepted. A reload replaces the application, also for connections that are open.
-async fn work(gate: Arc<Gate>, mut accepted: mpsc::UnboundedReceiver<Connection>) {
+async fn work(
+    gate: Arc<Gate>,
+    up: oneshot::Sender<()>,
+    mut accepted: mpsc::UnboundedReceiver<Connection>,
+) {
     let broker = Broker::new(gate.broker.path());
     // Whatever is replaced while the application is made is noticed after it.
     let mut reloaded = Box::pin(gate.reloaded());
@@ -112,6 +123,7 @@ async fn work(gate: Arc<Gate>, mut accepted: mpsc::UnboundedReceiver<Connection>
         return;
     };
     let server = Rc::new(server);
+    let _ = up.send(());
     let connections = TaskTracker::new();
     loop {
         tokio::select! {

@@ -173,7 +173,7 @@ async fn what_is_no_operation_is_told_to_the_broker_where_there_is_a_caller() {
     let token = gate.token("alice");
     for (method, target) in [
         ("GET", "/v1/swarm"),
-        ("GET", "/secret"),
+        ("GET", "/v1/containers/web/secret"),
         ("PATCH", "/v1/containers"),
         ("DELETE", "/v1/ping"),
     ] {
@@ -191,6 +191,10 @@ async fn what_is_no_operation_is_told_to_the_broker_where_there_is_a_caller() {
         assert_eq!(client.answer(false).await.status, 401, "{method} {target}");
     }
     assert_eq!(broker.heard().len(), 4);
+    // What lies elsewhere is nobody's business.
+    let answer = connect(rest).await.ask("GET", "/secret", &token).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(broker.heard().len(), 4);
 }
 
 #[tokio::test]
@@ -206,7 +210,7 @@ async fn a_refusal_leads_to_where_a_token_is_to_be_had() {
     for address in [gate.address, gate.rest.unwrap()] {
         let mut client = connect(address).await;
         client
-            .send("GET /info HTTP/1.1\r\nHost: gate\r\n\r\n")
+            .send("GET /v1/info HTTP/1.1\r\nHost: gate\r\n\r\n")
             .await;
         let answer = client.answer(false).await;
         let challenge = answer.header("www-authenticate").unwrap();

@@ -53,7 +53,7 @@ async fn a_stranger_is_told_what_to_do_and_the_broker_hears_nothing() {
         (
             400,
             format!("Authorization: Bearer {good}\r\nauthorization: Bearer {good}\r\n"),
-            "more than once",
+            "given twice",
         ),
         (
             400,
