@@ -5,6 +5,7 @@
 mod common;
 
 use common::Cofferdam;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// Exit code, standard output, and standard error.
 fn check(cofferdam: &Cofferdam, args: &[&str]) -> (Option<i32>, String, String) {
@@ -53,6 +54,13 @@ fn placed(cofferdam: &Cofferdam) -> String {
 
 const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"one",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// A certificate and its key, and the key of another one.
+const SERVER: (&str, &str) = (
+    include_str!("../../runtime/gate/tests/data/server.pem"),
+    include_str!("../../runtime/gate/tests/data/server.key"),
+);
+const OTHER_KEY: &str = include_str!("../../runtime/gate/tests/data/client.key");
 
 /// Whether a line is about something that a machine without Cofferdam does not have.
 fn is_of_this_machine(line: &str) -> bool {
@@ -247,8 +255,15 @@ fn what_a_broker_would_not_start_with_is_an_error() {
 #[test]
 fn what_a_gate_would_not_start_with_is_an_error() {
     let cofferdam = Cofferdam::new();
-    for name in ["cert", "key", "idp.json"] {
-        cofferdam.file(name, KEYS);
+    cofferdam.file("idp.json", KEYS);
+    for (name, pem) in [
+        ("cert", SERVER.0),
+        ("key", SERVER.1),
+        ("other.key", OTHER_KEY),
+        ("broken", "-----BEGIN PRIVATE KEY-----\nMIIB"),
+    ] {
+        let file = cofferdam.file(name, pem);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let text = "listen = \"127.0.0.1:0\"\nbroker = \"broker.sock\"\nuser = \"root\"\n\
                 [tls]\ncert = \"cert\"\nkey = \"key\"\n\
@@ -256,6 +271,9 @@ fn what_a_gate_would_not_start_with_is_an_error() {
     for (change, into, code, wrong) in [
         ("cert", "cert", 0, ""),
         ("\"cert\"", "\"no.pem\"", 2, "no.pem"),
+        ("\"cert\"", "\"key\"", 2, "there is no certificate in it"),
+        ("\"key\"", "\"other.key\"", 2, "cannot be served"),
+        ("\"key\"", "\"broken\"", 2, "broken` cannot be used"),
         ("\"idp.json\"", "\"no.json\"", 2, "no.json"),
         ("\"root\"", "\"no-such-user\"", 2, "no-such-user"),
     ] {
@@ -269,6 +287,25 @@ fn what_a_gate_would_not_start_with_is_an_error() {
     let (code, _, said) = check(&cofferdam, &["gate.toml"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("no key in it that can be used"), "{said}");
+}
+
+#[test]
+fn a_key_that_others_may_read_is_warned_of() {
+    let cofferdam = Cofferdam::new();
+    cofferdam.file("idp.json", KEYS);
+    cofferdam.file("cert", SERVER.0);
+    let key = cofferdam.file("key", SERVER.1);
+    let text = "listen = \"127.0.0.1:0\"\nbroker = \"broker.sock\"\nuser = \"root\"\n\
+                [tls]\ncert = \"cert\"\nkey = \"key\"\n\
+                [[issuer]]\nissuer = \"https://i\"\naudience = \"a\"\nkeys = \"idp.json\"\n";
+    cofferdam.file("gate.toml", text);
+    for (mode, warned) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (code, _, said) = check(&cofferdam, &["gate.toml"]);
+        assert_eq!(code, Some(0), "{said}");
+        let warning = format!("can pass for the gate; its mode is {mode:o}");
+        assert_eq!(said.contains(&warning), warned, "{said}");
+    }
 }
 
 #[test]

@@ -7,10 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cofferdam_sandbox::Enforcement;
+use cofferdam_sandbox::{Enforcement, read_by_others, written_by_others};
 use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
+
+use crate::tls::{self, TlsError};
 
 /// Bytes that a configuration file may have.
 const MAX_FILE: u64 = 1 << 20;
@@ -85,6 +87,16 @@ pub struct TlsSettings {
     /// Whether a client must have a certificate, where `client_ca` is there.
     #[serde(default)]
     pub client_certificates: ClientCertificates,
+}
+
+impl TlsSettings {
+    /// Reads what the settings name, as a start does.
+    ///
+    /// # Errors
+    /// [`TlsError`] where TLS cannot be offered with it.
+    pub fn check(&self) -> Result<(), TlsError> {
+        tls::load(self).map(drop)
+    }
 }
 
 /// Whether clients need a certificate. With either, a token that is bound to one (RFC 8705) is
@@ -353,6 +365,16 @@ impl GateConfig {
                     directory.display()
                 ));
             }
+        }
+        if let Some(tls) = &self.tls {
+            warnings.extend(read_by_others(&tls.key, "can pass for the gate"));
+            for authority in &tls.client_ca {
+                let then = "can show a certificate as any client";
+                warnings.extend(written_by_others(authority, then));
+            }
+        }
+        if let Some(source) = &self.source {
+            warnings.extend(written_by_others(source, "can open the gate"));
         }
         warnings
     }

@@ -27,8 +27,12 @@ pub(super) fn explain(config: &GateConfig) -> Told {
                 "tls",
                 format!("by the certificate in {}", tls.cert.display()),
             );
+            let mut are_there = true;
             for file in [&tls.cert, &tls.key].into_iter().chain(&tls.client_ca) {
-                file_is_there(file, &mut told);
+                are_there &= file_is_there(file, &mut told);
+            }
+            if are_there && let Err(error) = tls.check() {
+                told.errors.push(error.to_string());
             }
             if let Some(authority) = &tls.client_ca {
                 let must = match tls.client_certificates {

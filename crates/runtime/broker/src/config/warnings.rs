@@ -1,11 +1,9 @@
 //! What weakens a configuration, in sentences.
 
 use std::collections::BTreeSet;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use cofferdam_sandbox::Enforcement;
+use cofferdam_sandbox::{Enforcement, read_by_others, written_by_others};
 
 use super::{BrokerConfig, PolicyMode};
 
@@ -33,25 +31,22 @@ pub(super) fn of(config: &BrokerConfig) -> Vec<String> {
     }
     for issuer in &config.issuers {
         if let Some(keys) = &issuer.keys {
-            written_by_others(keys, "can make tokens be accepted", &mut warn);
+            warnings.extend(written_by_others(keys, "can make tokens be accepted"));
         }
     }
     if let Some(policy) = &config.policy {
-        written_by_others(
-            policy,
-            "can allow themselves anything above the floor",
-            &mut warn,
-        );
+        let then = "can allow themselves anything above the floor";
+        warnings.extend(written_by_others(policy, then));
     }
     if let Some(source) = config.source() {
-        written_by_others(source, "can loosen the floor", &mut warn);
+        warnings.extend(written_by_others(source, "can loosen the floor"));
     }
-    read_by_others(&config.audit_key, "can forge the audit log", &mut warn);
-    read_by_others(&config.state, "can read who did what", &mut warn);
+    warnings.extend(read_by_others(&config.audit_key, "can forge the audit log"));
+    warnings.extend(read_by_others(&config.state, "can read who did what"));
     if let Some(rotation) = &config.rotation {
-        read_by_others(&rotation.archive, "can read who did what", &mut warn);
+        warnings.extend(read_by_others(&rotation.archive, "can read who did what"));
     }
-    opened_to_the_broker(config, &mut warn);
+    opened_to_the_broker(config, &mut |text| warnings.push(text));
     warnings
 }
 
@@ -78,47 +73,6 @@ fn opened_to_the_broker(config: &BrokerConfig, warn: &mut impl FnMut(String)) {
                  broker's own, such as `/etc/cofferdam`, `/run/cofferdam` and `/var/lib/cofferdam`",
                 directory.display()
             ));
-        }
-    }
-}
-
-/// Of a file that decides: whoever writes it, or puts another in its place, decides.
-fn written_by_others(path: &Path, then: &str, warn: &mut impl FnMut(String)) {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    for path in [path, folder] {
-        if let Some(found) = look(path, warn)
-            && found.mode() & 0o022 != 0
-        {
-            warn(format!(
-                "whoever may write `{}` {then}; its mode is {:03o}",
-                path.display(),
-                found.mode() & 0o777
-            ));
-        }
-    }
-}
-
-/// Of a file that nobody else may even read.
-fn read_by_others(path: &Path, then: &str, warn: &mut impl FnMut(String)) {
-    if let Some(found) = look(path, warn)
-        && found.mode() & 0o077 != 0
-    {
-        warn(format!(
-            "whoever may open `{}` {then}; its mode is {:03o}, and should leave out group and others",
-            path.display(),
-            found.mode() & 0o777
-        ));
-    }
-}
-
-/// What is not there yet weakens nothing; a start says that it is missing.
-fn look(path: &Path, warn: &mut impl FnMut(String)) -> Option<Metadata> {
-    match std::fs::metadata(path) {
-        Ok(found) => Some(found),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            warn(format!("`{}` cannot be looked at: {error}", path.display()));
-            None
         }
     }
 }
