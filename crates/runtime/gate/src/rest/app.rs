@@ -24,7 +24,7 @@ use crate::log;
 use crate::refusal::{HttpError, Refused};
 
 use super::body::Served;
-use super::routes::{OPERATIONS, pattern};
+use super::routes::{OPERATIONS, operation, pattern};
 use super::service::{Shared, Told, serve};
 use super::{answer, openapi};
 
@@ -125,11 +125,7 @@ fn declare(guard: &Guard) -> GuardedApp {
     let mut paths: Vec<&str> = OPERATIONS.iter().map(|operation| operation.path).collect();
     paths.dedup();
     for path in paths {
-        let kind = |method: &Method| {
-            let mut of_path = OPERATIONS.iter().filter(|operation| operation.path == path);
-            let operation = of_path.find(|operation| operation.method == method.as_str());
-            operation.map(|operation| operation.kind)
-        };
+        let kind = |method: &Method| operation(method.as_str(), path).map(|it| it.kind);
         app = app.service(every_method(&pattern(path), kind));
     }
     app.service(every_method(ANY, |_| None))

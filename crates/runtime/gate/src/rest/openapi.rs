@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the REST dialect, from the table of routes, the query keys of the
 //! parser and the JSON schemas of the types that bodies are read into.
 
-use cofferdam_action::action::NetworkCreate;
+use cofferdam_action::action::{ActionKind, NetworkCreate};
 use cofferdam_action::container::{ContainerCreate, ExecSpec};
 use cofferdam_action::request::Head;
 use cofferdam_action::rest::{self, body};
@@ -13,6 +13,11 @@ use super::routes::{Gives, OPERATIONS, Operation, Takes, sample};
 /// The name of the security scheme.
 const SCHEME: &str = "bearer";
 
+const REQUEST_ID: &str = "X-Request-Id";
+const PATH_STAT: &str = "X-Docker-Container-Path-Stat";
+const CHALLENGE: &str = "WWW-Authenticate";
+const RETRY_AFTER: &str = "Retry-After";
+
 /// The document.
 #[must_use]
 pub fn document() -> Value {
@@ -23,6 +28,7 @@ pub fn document() -> Value {
             .or_insert_with(|| Value::Object(Map::new()));
         path[operation.method.to_lowercase()] = describe(operation);
     }
+    paths.insert("/ready".to_owned(), json!({ "get": readiness() }));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -32,11 +38,14 @@ pub fn document() -> Value {
             "description": "Each operation is one pre-approved action, done for the holder of the token on \
                 objects of their own. What would hand over the host is refused with status 403 and a problem \
                 that names the rule, the field and the reason. Answers are those of the Docker Engine API \
-                1.41, without what belongs to others.",
+                1.41, without what belongs to others. A path that is written out stands before one with a \
+                name in it for its own methods alone: `GET /v1/containers/prune` inspects a container that \
+                is called `prune`.",
             "license": { "name": "Apache-2.0 OR MIT" },
         },
         "paths": paths,
         "components": {
+            "headers": headers(),
             "schemas": schemas(),
             "securitySchemes": {
                 SCHEME: { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
@@ -146,10 +155,19 @@ fn query_key(operation: &Operation, key: &str) -> Option<(Value, &'static str, b
         ),
         "since" => optional(moment(), "From when, in seconds since 1970"),
         "size" => optional(flag(), "Whether sizes on disk are measured"),
-        "stderr" => optional(flag(), "Whether standard error is shown"),
-        "stdout" => optional(flag(), "Whether standard output is shown"),
-        "stream" => optional(flag(), "Whether a new answer follows each second"),
-        "t" => optional(whole(u32::MAX), "Seconds until SIGKILL"),
+        "stderr" => optional(
+            flag(),
+            "Whether standard error is shown; of `stdout` and `stderr` one must be",
+        ),
+        "stdout" => optional(
+            flag(),
+            "Whether standard output is shown; of `stdout` and `stderr` one must be",
+        ),
+        "stream" => optional(
+            json!({ "type": "boolean", "default": true }),
+            "Whether a new answer follows each second",
+        ),
+        "t" => optional(whole(i32::MAX.unsigned_abs()), "Seconds until SIGKILL"),
         "tail" => optional(text(), "At most so many lines, the last; `all` for all"),
         "timestamps" => optional(flag(), "Whether each line begins with its time"),
         "until" => optional(moment(), "Until when, in seconds since 1970"),
@@ -176,25 +194,91 @@ fn responses(operation: &Operation) -> Value {
         ),
         Gives::Tar => ("200", Some(json!({ "application/x-tar": {} }))),
     };
-    let mut done = json!({ "description": "Done" });
+    let mut done = json!({ "description": "Done", "headers": { REQUEST_ID: header(REQUEST_ID) } });
     if let Some(content) = content {
         done["content"] = content;
     }
-    let problem = |text: &str| {
-        json!({
+    if matches!(
+        operation.kind,
+        ActionKind::ContainerCopyOut | ActionKind::ContainerPathStat
+    ) {
+        done["headers"][PATH_STAT] = header(PATH_STAT);
+    }
+    let problem = |text: &str, headers: &[&str]| {
+        let mut problem = json!({
             "description": text,
             "content": { "application/problem+json": { "schema": reference("Problem") } },
+        });
+        for name in headers {
+            problem["headers"][*name] = header(name);
+        }
+        problem
+    };
+    let mut responses = json!({
+        status: done,
+        "400": problem("The request is not one strict request", &[]),
+        "401": problem(
+            "There is no valid token; `WWW-Authenticate` says what is missing",
+            &[CHALLENGE],
+        ),
+        "403": problem("A scope is missing, or the floor or a policy refuses it", &[CHALLENGE]),
+        "404": problem("There is no such object of yours", &[]),
+        "409": problem("The engine is in another state", &[]),
+        "429": problem("Too much at once", &[RETRY_AFTER]),
+        "503": problem("The broker, its log or the engine cannot take it now", &[RETRY_AFTER]),
+        "default": problem(
+            "What else is refused or fails: 408 a body that comes \
+             too slowly, 413 one that is too long, 415 one of another type, 500 the engine failed, \
+             502 the broker or the engine broke off, 504 one of them did not answer in time",
+            &[],
+        ),
+    });
+    if matches!(
+        operation.kind,
+        ActionKind::ContainerStart | ActionKind::ContainerStop
+    ) {
+        responses["304"] = json!({ "description": "It is so already" });
+    }
+    responses
+}
+
+/// `/ready`, which is no operation of the table: it asks for no token and does no action.
+fn readiness() -> Value {
+    let text = |description: &str| {
+        json!({
+            "description": description,
+            "content": { "text/plain": { "schema": { "type": "string" } } },
         })
     };
     json!({
-        status: done,
-        "400": problem("The request is not one strict request"),
-        "401": problem("There is no valid token; `WWW-Authenticate` says what is missing"),
-        "403": problem("A scope is missing, or the floor or a policy refuses it"),
-        "404": problem("There is no such object of yours"),
-        "409": problem("The engine is in another state"),
-        "429": problem("Too much at once; `Retry-After` says when to try again"),
-        "503": problem("The broker, its log or the engine cannot take it now"),
+        "operationId": "ready",
+        "summary": "Ask whether the broker takes connections",
+        "tags": ["system"],
+        "security": [],
+        "parameters": [],
+        "responses": {
+            "200": text("It does"),
+            "503": text("It does not; nothing could be done now"),
+        },
+    })
+}
+
+fn header(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+/// The headers of answers, each by its name.
+fn headers() -> Value {
+    let text =
+        |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    json!({
+        REQUEST_ID: text("The id of the request in the audit log"),
+        PATH_STAT: text("What the path is: JSON of the Engine API, in base64"),
+        CHALLENGE: text("What is missing of the token (RFC 6750 §3)"),
+        RETRY_AFTER: {
+            "description": "After how many seconds another try may be answered; not in every answer",
+            "schema": { "type": "integer", "minimum": 0 },
+        },
     })
 }
 
@@ -261,6 +345,32 @@ mod tests {
             );
         }
         assert!(!text.contains("$defs"));
+    }
+
+    #[test]
+    fn whatever_is_refused_is_a_problem_and_what_is_so_already_is_not() {
+        let document = document();
+        for operation in OPERATIONS {
+            let described = &document["paths"][operation.path][operation.method.to_lowercase()];
+            let responses = &described["responses"];
+            let of = |status: &str| &responses[status]["content"]["application/problem+json"];
+            for status in ["401", "429", "503", "default"] {
+                assert_eq!(
+                    of(status)["schema"],
+                    reference("Problem"),
+                    "{}",
+                    operation.path
+                );
+            }
+            let at_rest = ["container.start", "container.stop"].contains(&operation.kind.id());
+            assert_eq!(responses["304"].is_object(), at_rest, "{}", operation.path);
+        }
+        let text = document.to_string();
+        for part in text.split("#/components/headers/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            let header = &document["components"]["headers"][name];
+            assert!(header["description"].is_string(), "{name}");
+        }
     }
 
     #[test]

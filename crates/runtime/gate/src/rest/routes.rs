@@ -464,6 +464,26 @@ pub(crate) fn sample(path: &str) -> String {
         .replace("{volume}", "data")
 }
 
+/// The operation of a request with this method at a path of the table. Where the path has none of its
+/// own, it is that of a path which takes this one too: a container may be called `prune`, and an image
+/// `team/history`.
+pub(crate) fn operation(method: &str, path: &str) -> Option<&'static Operation> {
+    let mut of_method = OPERATIONS.iter().filter(|it| it.method == method);
+    of_method.find(|it| covers(it.path, path))
+}
+
+/// Whether a path with parts that vary takes whatever another one does.
+fn covers(general: &str, path: &str) -> bool {
+    if let Some((before, after)) = general.split_once("{image}") {
+        let name = path.strip_prefix(before);
+        let name = name.and_then(|name| name.strip_suffix(after));
+        return name.is_some_and(|name| !name.is_empty());
+    }
+    let (general, path) = (general.split('/'), path.split('/'));
+    let varies = |(general, part): (&str, &str)| general == part || general.starts_with('{');
+    general.clone().count() == path.clone().count() && general.zip(path).all(varies)
+}
+
 /// The path as actix-web matches it: an image's name has slashes.
 pub(crate) fn pattern(path: &str) -> String {
     path.replace("{image}", "{image:.+}")
@@ -498,6 +518,34 @@ mod tests {
             let is_json = matches!(operation.takes, Takes::Json(_));
             assert_eq!(is_json, routed.body() == BodyKind::Json, "{target}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_a_word_of_a_path_is_a_name_for_every_other_method() {
+        for (method, path, kind) in [
+            ("POST", "/v1/containers/prune", K::ContainerPrune),
+            ("GET", "/v1/containers/prune", K::ContainerInspect),
+            ("DELETE", "/v1/volumes/prune", K::VolumeRemove),
+            ("GET", "/v1/networks/prune", K::NetworkInspect),
+            ("GET", "/v1/images/pull", K::ImageInspect),
+            ("GET", "/v1/images/{image}/history", K::ImageHistory),
+            ("DELETE", "/v1/images/{image}/history", K::ImageRemove),
+            ("GET", "/v1/images/{image}/tag", K::ImageInspect),
+        ] {
+            let found = operation(method, path).map(|it| it.kind);
+            assert_eq!(found, Some(kind), "{method} {path}");
+            // The guard asks for the scope of the route that the parser takes.
+            let target = path.replace("{image}", "team/app");
+            let head = Head {
+                method,
+                target: &target,
+                headers: &[],
+            };
+            let action = rest::parse(head, b"").unwrap();
+            assert_eq!(action.kind(), kind, "{method} {target}");
+        }
+        assert!(operation("PUT", "/v1/containers/prune").is_none());
+        assert!(operation("GET", "/v1/containers/{container}/exec").is_none());
     }
 
     #[test]
