@@ -368,7 +368,7 @@ impl GateConfig {
         }
         if let Some(tls) = &self.tls {
             warnings.extend(read_by_others(&tls.key, "can pass for the gate"));
-            for authority in &tls.client_ca {
+            if let Some(authority) = &tls.client_ca {
                 let then = "can show a certificate as any client";
                 warnings.extend(written_by_others(authority, then));
             }

@@ -62,10 +62,23 @@ mod tests {
 
     #[test]
     fn a_directory_of_one_program_is_not_shared() {
-        for path in ["/", "/etc", "/etc/", "/run", "/tmp", "/home/alice", "/run/user/1000"] {
+        for path in [
+            "/",
+            "/etc",
+            "/etc/",
+            "/run",
+            "/tmp",
+            "/home/alice",
+            "/run/user/1000",
+        ] {
             assert!(is_shared(Path::new(path)), "{path}");
         }
-        for path in ["/etc/cofferdam", "/run/cofferdam", "/home/alice/cofferdam", "/srv/audit"] {
+        for path in [
+            "/etc/cofferdam",
+            "/run/cofferdam",
+            "/home/alice/cofferdam",
+            "/srv/audit",
+        ] {
             assert!(!is_shared(Path::new(path)), "{path}");
         }
         let dir = tempfile::tempdir().unwrap();
