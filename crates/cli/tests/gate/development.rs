@@ -145,7 +145,6 @@ fn the_docker_command_line_works_as_the_printed_line_says() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "what is skipped is said")]
 fn the_rest_api_answers_as_the_printed_line_says() {
     if Command::new("curl").arg("--version").output().is_err() {
         eprintln!("SKIPPED, since `curl` is not installed: the REST API as the printed line says");
