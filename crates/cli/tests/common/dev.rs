@@ -52,7 +52,9 @@ impl Dev {
         // What it says goes to a file: a pipe that nobody reads would stop it.
         let says = dir.with_extension("says");
         let file = std::fs::File::create(&says).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cofferdam"))
+        // Tests that are started by `nohup` hand on that SIGHUP is ignored.
+        let mut child = Command::new("/usr/bin/env")
+            .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_cofferdam")])
             .args(["gate", "--dev", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
             .args(more)
