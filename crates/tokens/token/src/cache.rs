@@ -44,8 +44,7 @@ pub(crate) struct Cache {
     ways: usize,
 }
 
-/// What a look-up reads is in two lines of the processor's cache, and no line is shared with another
-/// set.
+/// Two lines of the processor's cache, and no line is shared with another set.
 #[derive(Default)]
 #[repr(align(64))]
 struct Set(Mutex<Ways>);
@@ -59,12 +58,13 @@ struct Ways {
     tags: [u16; WAYS],
     uses: [u8; WAYS],
     hand: u8,
+    oldest: u8,
     hits: u64,
     misses: u64,
     tokens: [Option<Verified>; WAYS],
-    /// The signatures that were found right last, as [`mark`] has them; the oldest is replaced.
-    signed: [Key; SIGNED],
-    oldest: u8,
+    /// The signatures that were found right last, as [`mark`] has them; the oldest is replaced. Of a
+    /// token that is kept they are not looked at, so they lie elsewhere.
+    signed: Box<[Key; SIGNED]>,
 }
 
 impl Cache {
@@ -207,5 +207,15 @@ impl fmt::Debug for Cache {
         f.debug_struct("Cache")
             .field("capacity", &(self.sets.len() * self.ways))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_takes_two_lines() {
+        assert_eq!(size_of::<Set>(), 128);
     }
 }
