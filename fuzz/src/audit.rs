@@ -97,7 +97,7 @@ pub fn directory(data: &[u8]) {
     }
     write(&sound, &files);
     let dir = sound.dir.path();
-    if let Ok(report) = verify(dir, &sound.key, Some(&sound.last.note))
+    if let Ok(report) = verify(dir, None, &sound.key, Some(&sound.last.note))
         && report.is_intact()
     {
         let kept = &sound.last.checkpoint;
