@@ -118,7 +118,12 @@ static VERIFIERS: LazyLock<Vec<Verifier>> = LazyLock::new(|| {
     Profile::ALL
         .into_iter()
         .map(|profile| {
-            let policy = IssuerPolicy::new("https://idp.example", keys()).audience("api");
+            // That profile takes its trust domain from the name of the issuer.
+            let issuer = match profile.name() {
+                "spiffe" => "spiffe://idp.example",
+                _ => "https://idp.example",
+            };
+            let policy = IssuerPolicy::new(issuer, keys()).audience("api");
             Verifier::new([policy.profile(profile)])
                 .expect("a policy")
                 .cache(16)
