@@ -22,7 +22,6 @@ pub(crate) struct Caller {
     roles: Vec<String>,
     /// Scopes of every token of its issuer.
     granted: Vec<String>,
-    token_sha256: String,
 }
 
 /// Why a valid token stands for nobody.
@@ -31,15 +30,11 @@ pub(crate) struct Caller {
 pub(crate) struct NoOwner;
 
 impl Caller {
-    /// The holder of a token of an issuer with these settings. `raw` is the token as it came.
+    /// The holder of a token of an issuer with these settings.
     ///
     /// Whether the objects of others are seen is still to be decided: [`Tenant::sees_all`] says
     /// only that the token has the scope for it.
-    pub(crate) fn of(
-        raw: &str,
-        token: Verified,
-        settings: &IssuerSettings,
-    ) -> Result<Self, NoOwner> {
+    pub(crate) fn of(token: Verified, settings: &IssuerSettings) -> Result<Self, NoOwner> {
         let owner = Owner::of(token.issuer(), settings.owner_of(&token).ok_or(NoOwner)?);
         let principal = Owner::of(token.issuer(), token.subject().unwrap_or_default());
         let sees_all = settings.scopes_of(&token).any(|scope| scope == SEES_ALL);
@@ -52,7 +47,6 @@ impl Caller {
             },
             roles: roles.into_iter().map(str::to_owned).collect(),
             granted: settings.scopes.clone(),
-            token_sha256: token_sha256(raw),
             token,
         })
     }
@@ -87,11 +81,6 @@ impl Caller {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let left = self.token.accepted_until() - now.as_secs_f64();
         Duration::from_secs_f64(left.clamp(0.0, LONG))
-    }
-
-    /// The digest of the token in hex.
-    pub(crate) fn token_sha256(&self) -> &str {
-        &self.token_sha256
     }
 
     /// For the floor.
@@ -169,7 +158,7 @@ mod tests {
             .unwrap();
         let policy = settings.policy(issuer.key_set()).unwrap();
         let verified = Verifier::new([policy]).unwrap().verify(&raw, NOW).unwrap();
-        Caller::of(&raw, verified, &settings)
+        Caller::of(verified, &settings)
     }
 
     #[test]

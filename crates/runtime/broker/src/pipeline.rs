@@ -1,5 +1,6 @@
 //! The one function that a call passes, and the order in which it does: receive, verify, resolve,
-//! floor, policy, intent, act, outcome. This is the security argument.
+//! floor, policy, room for a change, intent, paths of the host, act, outcome. This is the security
+//! argument.
 //!
 //! Each step takes what the one before it has made, and only it can make it, so none can be left
 //! out: the engine is asked with a [`Recorded`], which takes a [`Permitted`], which takes what the

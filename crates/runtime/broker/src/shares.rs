@@ -173,7 +173,6 @@ mod tests {
             tokio::task::yield_now().await;
             drop(share);
         });
-        let (waited, ()) = tokio::join!(shares.idle(), async { drop(waited.unwrap()) });
-        let () = waited;
+        tokio::join!(shares.idle(), async { drop(waited.unwrap()) });
     }
 }

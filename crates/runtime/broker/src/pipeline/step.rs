@@ -107,8 +107,8 @@ pub(super) fn verify(
             denied(status, rejection.description(), reason)
         })
         .and_then(|(verified, settings)| {
-            decision.who = who(&verified, token_sha256(raw));
-            Caller::of(raw, verified, settings)
+            decision.who = who(&verified, std::mem::take(&mut decision.who.token_sha256));
+            Caller::of(verified, settings)
                 .map_err(|error| denied(403, &error.to_string(), error.to_string()))
         })?;
     decision.owner = caller.tenant().owner.to_string();
@@ -240,8 +240,7 @@ pub(super) fn policy(
     let question = (!approved.action().kind().changes()).then(|| {
         let mut question = format!(
             "{}{}{everyone}",
-            caller.token_sha256(),
-            decision.action_sha256
+            &decision.who.token_sha256, decision.action_sha256
         );
         for object in &objects {
             let owner = object.owner.as_ref().map_or("", |owner| owner.as_str());

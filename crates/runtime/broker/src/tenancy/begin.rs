@@ -34,9 +34,9 @@ impl<E: Engine> Tenancy<E> {
     ///
     /// # Errors
     /// 400 for a filter of names that would cost too much; 404 for a filter by an object that is
-    /// not the caller's; 409 where somebody else is making
-    /// the same name of an image; 503 where the engine had to be asked and did not answer, or where
-    /// a name of an image cannot be written down.
+    /// not the caller's; 409 where somebody else is making the same name of an image; 503 where the
+    /// engine had to be asked and did not answer, or where a name of an image cannot be written
+    /// down.
     pub async fn begin(&self, action: &mut Action, tenant: &Tenant) -> Result<Begun, Refused> {
         let sight = self.sight(tenant);
         let claim = match action {
