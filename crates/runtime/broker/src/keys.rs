@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cofferdam_token::settings::{IssuerSettings, KeyFile, KeyFileError, SettingsError};
 use cofferdam_token::{PolicyError, Rejection, Sender, Verified, Verifier};
 
-/// Verified tokens that are kept, of about 2 KiB each.
+/// Verified tokens that are kept, of about 1.5 KiB each.
 const KEPT: usize = 4096;
 
 /// The issuers with their keys.

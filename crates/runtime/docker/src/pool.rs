@@ -106,9 +106,10 @@ impl Pool {
 
     /// Opens a connection ahead, for the next request that asks for a new one: to be called while
     /// what that request waits for is still under way. Where the engine cannot be reached the request
-    /// will say so.
+    /// will say so, and one that takes its time is not waited for.
     pub async fn open_ahead(&self) {
-        if let Ok(connection) = self.shared.open().await {
+        let opened = tokio::time::timeout(FRESH, self.shared.open()).await;
+        if let Ok(Ok(connection)) = opened {
             let mut ahead = lock(&self.shared.ahead);
             ahead.retain(|other| other.idle_for() < FRESH);
             if ahead.len() < self.shared.keep {
@@ -202,10 +203,13 @@ impl Shared {
     /// A connection on which nothing has been sent yet.
     async fn fresh(&self) -> Result<Connection, Error> {
         let ahead = lock(&self.ahead).pop();
-        match ahead.filter(|connection| connection.idle_for() < FRESH) {
-            Some(connection) => Ok(connection),
-            None => self.open().await,
+        if let Some(mut connection) = ahead
+            && connection.idle_for() < FRESH
+            && connection.settle().await
+        {
+            return Ok(connection);
         }
+        self.open().await
     }
 
     /// The connection that was used last. Whether the engine has closed it meanwhile shows when it

@@ -5,8 +5,8 @@
 //! part of it, and an entry serves only while its issuer's keys are those that verified it. What is
 //! kept is facts; time, binding and everything a route asks are judged on every hit.
 //!
-//! Of tokens that had to make room the digest stays for a while longer, which takes a sixteenth of
-//! the memory. Such a token is read and judged again as if it had never been seen; only its signature,
+//! Of tokens that had to make room the digest stays for a while longer, which takes 16 bytes for
+//! each. Such a token is read and judged again as if it had never been seen; only its signature,
 //! which is most of the work, is not computed a second time under the same keys.
 //!
 //! The digest is the tag of AES-256-GCM over the token, under a secret of this cache (GMAC, NIST SP
@@ -111,13 +111,8 @@ impl Cache {
 
     /// Keeps a token under the key that it was verified with.
     pub(crate) fn insert(&self, token: Verified) {
-        let mark = mark(token.key(), token.generation());
         let mut set = self.set(token.key());
-        if !set.signed.contains(&mark) {
-            let oldest = usize::from(set.oldest);
-            set.signed[oldest] = mark;
-            set.oldest = ((oldest + 1) % SIGNED) as u8;
-        }
+        set.sign(mark(token.key(), token.generation()));
         let way = match set.find(token.key()) {
             Some(way) => way,
             None => set.make_room(self.ways),
@@ -172,6 +167,15 @@ impl Ways {
         (0..WAYS).find(|&way| self.tags[way] == wanted && is_it(&self.tokens[way]))
     }
 
+    /// Remembers that a signature is right.
+    fn sign(&mut self, mark: Key) {
+        if !self.signed.contains(&mark) {
+            let oldest = usize::from(self.oldest);
+            self.signed[oldest] = mark;
+            self.oldest = ((oldest + 1) % SIGNED) as u8;
+        }
+    }
+
     /// A place that is free, or the next whose token has no use left.
     fn make_room(&mut self, ways: usize) -> usize {
         if let Some(free) = self.tokens[..ways].iter().position(Option::is_none) {
@@ -213,6 +217,24 @@ impl fmt::Debug for Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_signature_that_was_right_the_last_ones_are_remembered_with_their_keys() {
+        let cache = Cache::new(1).unwrap();
+        let digest = |number: u8| [number; 16];
+        let last = SIGNED as u8;
+        for number in 0..last {
+            cache.set(&digest(number)).sign(mark(&digest(number), 7));
+            // The same once more takes no other's place.
+            cache.set(&digest(number)).sign(mark(&digest(number), 7));
+        }
+        assert!((0..last).all(|number| cache.is_signed(&digest(number), 7)));
+        assert!(!cache.is_signed(&digest(0), 8) && !cache.is_signed(&digest(0), 6));
+        assert!(!cache.is_signed(&digest(last), 7));
+        cache.set(&digest(last)).sign(mark(&digest(last), 7));
+        assert!(cache.is_signed(&digest(last), 7));
+        assert!(!cache.is_signed(&digest(0), 7), "the oldest is forgotten");
+    }
 
     #[test]
     fn a_set_takes_two_lines() {

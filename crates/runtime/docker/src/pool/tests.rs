@@ -111,6 +111,28 @@ async fn what_changes_takes_a_connection_that_was_opened_ahead_and_what_reads_do
 }
 
 #[tokio::test]
+async fn a_connection_that_was_opened_ahead_and_closed_again_carries_no_change() {
+    let (told, mut closed) = tokio::sync::mpsc::unbounded_channel();
+    let engine = Engine::play(move |number, stream| {
+        let told = told.clone();
+        async move {
+            match number {
+                1 => {
+                    drop(stream);
+                    told.send(()).unwrap();
+                }
+                _ => answer_all(stream).await,
+            }
+        }
+    });
+    let pool = engine.pool();
+    pool.open_ahead().await;
+    closed.recv().await.unwrap();
+    assert_eq!(ask(&pool, Method::POST).await.unwrap(), "ok");
+    assert_eq!(engine.accepted(), 2);
+}
+
+#[tokio::test]
 async fn an_answer_without_a_body_leaves_its_connection_for_the_next() {
     let engine = Engine::play(|_, mut stream| async move {
         while head(&mut stream).await.is_some() {

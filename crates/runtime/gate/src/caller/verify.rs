@@ -13,7 +13,7 @@ use crate::config::{ConfigError, GateConfig};
 
 use super::Keys;
 
-/// Verified tokens that are kept, of about 2 KiB each.
+/// Verified tokens that are kept, of about 1.5 KiB each.
 const CACHE: usize = 4096;
 
 /// What a request presents of its caller.
