@@ -34,8 +34,9 @@ pub(crate) const SMALL: usize = 64 << 10;
 /// How long the engine, the gate and the audit log may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// For the head of an ordinary answer. What waits by its nature has no limit, and a stop has its
-    /// own waiting time on top.
+    /// For the head of an ordinary answer. What works on the disk has six times as long, a stop its own
+    /// waiting time on top, and what else [waits](cofferdam_action::action::ActionKind::waits) by its
+    /// nature no limit.
     pub head: Duration,
     /// For the rest of an answer that is read whole.
     pub body: Duration,
@@ -224,25 +225,23 @@ impl Upstream {
         }
     }
 
-    /// How long the head of the answer may take; without end for what waits by its nature.
+    /// How long the head of the answer may take; without end for what waits by its nature, unless a
+    /// bound of it is known: a change holds one of the places of those that are carried out at once.
     fn head_within(&self, action: &Action) -> Option<Duration> {
         /// What the engine gives a container that names no stop timeout, at most.
         const STOP: u32 = 300;
         let ordinary = self.timing.head;
         match action {
-            Action::ContainerWait { .. }
-            | Action::ContainerLogs(_)
-            | Action::ContainerStats { .. }
-            | Action::ContainerCopyOut { .. }
-            | Action::ContainerCopyIn { .. }
-            | Action::Events(_)
-            | Action::ImagePull { .. } => None,
             Action::ContainerStop { timeout, .. } | Action::ContainerRestart { timeout, .. } => {
                 let waits = timeout.unwrap_or(STOP);
                 Some(ordinary + Duration::from_secs(waits.into()))
             }
-            // The engine measures what is on the disk.
-            Action::DiskUsage => Some(ordinary * 6),
+            // The engine measures, compares or removes what is on the disk.
+            Action::DiskUsage
+            | Action::ContainerChanges { .. }
+            | Action::ContainerRemove { .. }
+            | Action::ImageRemove { .. } => Some(ordinary * 6),
+            _ if action.kind().waits() => None,
             _ => Some(ordinary),
         }
     }
@@ -301,7 +300,51 @@ impl tenancy::Engine for Upstream {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn what_waits_has_longer_than_the_ordinary_and_without_end_where_no_bound_is_known() {
+        let engine = Upstream::new(std::path::Path::new("/nowhere"), Timing::default());
+        let within = |action: Value| {
+            let action: Action = serde_json::from_value(action).unwrap();
+            let within = engine.head_within(&action);
+            let longer = within.is_none_or(|within| within > engine.timing.head);
+            assert_eq!(longer, action.kind().waits(), "{action:?}");
+            within.map(|within| within.as_secs())
+        };
+        let of = |kind: &str| json!({ kind: { "container": "db" } });
+        let image = json!({ "name": "app:1" });
+        let removed = json!({ "image": image, "force": false, "no_prune": false });
+        for (action, seconds) in [
+            (json!("Ping"), Some(50)),
+            (of("ContainerPause"), Some(50)),
+            (json!("DiskUsage"), Some(300)),
+            (of("ContainerChanges"), Some(300)),
+            (
+                json!({ "ContainerRemove": { "container": "db", "force": true, "volumes": false } }),
+                Some(300),
+            ),
+            (json!({ "ImageRemove": removed }), Some(300)),
+            (
+                json!({ "ContainerStop": { "container": "db", "timeout": 7 } }),
+                Some(57),
+            ),
+            (
+                json!({ "ContainerRestart": { "container": "db", "timeout": null } }),
+                Some(350),
+            ),
+            (of("ContainerLogs"), None),
+            (json!({ "Events": {} }), None),
+            (
+                json!({ "ContainerWait": { "container": "db", "condition": null } }),
+                None,
+            ),
+        ] {
+            assert_eq!(within(action.clone()), seconds, "{action}");
+        }
+    }
 
     #[test]
     fn large_answers_of_one_tenant_leave_room_for_those_of_others() {

@@ -96,8 +96,9 @@ kinds! {
 impl ActionKind {
     /// Whether the head of the answer may come late by the nature of the action: it waits for a
     /// container, a registry or a disk, or for what is yet to happen. The engine sends the head of
-    /// followed logs with their first line, which may be hours away. Whoever asks waits for as long
-    /// as somebody wants the answer.
+    /// followed logs with their first line, which may be hours away. A client waits for as long as it
+    /// wants the answer, and the gate for as long as the client does; the broker ends what the engine
+    /// has a bound for (a stop) and what works on the disk alone after minutes.
     #[must_use]
     pub const fn waits(self) -> bool {
         matches!(
