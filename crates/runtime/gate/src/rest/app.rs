@@ -83,8 +83,14 @@ pub(super) fn application(
             let Some(head) = head.filter(|head| head.take(follows).is_some()) else {
                 // The server saw a head that ends elsewhere than it did on the wire.
                 let refused = Refused::Http(HttpError::Head);
-                let response = answer::refused(&refused, None, None).map_into_boxed_body();
+                let mut response = answer::refused(&refused, None, None);
+                response.extensions_mut().insert(Told {
+                    issuer: None,
+                    request: None,
+                    reason: refused.id().to_owned(),
+                });
                 let mut response = request.into_response(response);
+                tell(&gate, &response);
                 close(&mut response);
                 return Either::Left(ready(Ok(
                     response.map_body(|_, body| Served::new(body, None))
@@ -189,7 +195,7 @@ fn tell(gate: &Gate, response: &ServiceResponse<BoxBody>) {
     let refusal = log::Refusal {
         peer: peer.ip(),
         route: &log::route(request.method().as_str(), request.path()),
-        issuer: told.map(|told| told.issuer.as_str()),
+        issuer: told.and_then(|told| told.issuer.as_deref()),
         request: told.and_then(|told| told.request.as_deref()),
         status: answer.status().as_u16(),
         reason,

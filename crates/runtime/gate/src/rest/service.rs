@@ -35,8 +35,8 @@ pub(super) struct Shared {
 /// What is told about a request that is refused, with its answer.
 #[derive(Debug)]
 pub(super) struct Told {
-    /// The caller's issuer.
-    pub(super) issuer: String,
+    /// The caller's issuer, where there is a caller.
+    pub(super) issuer: Option<String>,
     /// The id that the broker gave it.
     pub(super) request: Option<String>,
     /// The stable name of the reason.
@@ -61,7 +61,7 @@ pub(super) async fn serve(
             let metadata = shared.live.resource_metadata.as_deref();
             let mut response = answer::refused(&refused, told.as_deref(), metadata);
             response.extensions_mut().insert(Told {
-                issuer: caller.issuer().to_owned(),
+                issuer: Some(caller.issuer().to_owned()),
                 request: told,
                 reason: refused.id().to_owned(),
             });
