@@ -85,7 +85,8 @@ pub struct Bound {
 }
 
 /// Binds the addresses of a configuration, and raises the limit of open files as far as it goes,
-/// since each stream takes two. Starts no thread and reads no file.
+/// since each stream takes two of them, and three where it has left HTTP. Starts no thread and reads
+/// no file.
 ///
 /// # Errors
 /// [`GateError`].
