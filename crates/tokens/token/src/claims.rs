@@ -222,16 +222,19 @@ impl Claims {
     }
 
     fn strings(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str()))
+        self.get(name).into_iter().flat_map(texts)
     }
 
     pub(crate) fn confirmation(&self) -> Option<Value<'_>> {
         self.value(self.places.cnf)
     }
+}
+
+/// The texts in an array: its strings, and of its objects the string `value`, as SCIM has them
+/// (RFC 7643 §2.4). Of anything else than an array there are none.
+pub(crate) fn texts(value: Value<'_>) -> impl Iterator<Item = &str> {
+    let elements = value.as_array().into_iter().flatten();
+    elements.filter_map(|element| element.as_str().or_else(|| element.get("value")?.as_str()))
 }
 
 /// Claims are personal data: only how large they are is shown.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, texts};
 use crate::json::Value;
 
 /// The member names that lead to a claim. Written as a text with dots between them
@@ -20,13 +20,12 @@ impl ClaimPath {
         claims.at_path(&self.0)?.as_str()
     }
 
-    /// The texts at this place: one alone, or the elements of a list. Elements that are no texts
-    /// are left out.
+    /// The texts at this place: one alone, or the elements of a list as [`Claims::roles`] reads
+    /// them.
     pub fn texts<'c>(&self, claims: &'c Claims) -> impl Iterator<Item = &'c str> + use<'c> {
         let found = claims.at_path(&self.0);
         let alone = found.and_then(Value::as_str);
-        let listed = found.and_then(Value::as_array).into_iter().flatten();
-        alone.into_iter().chain(listed.filter_map(Value::as_str))
+        alone.into_iter().chain(found.into_iter().flat_map(texts))
     }
 }
 
@@ -66,8 +65,8 @@ mod tests {
     use crate::json::{Document, Limits};
 
     fn claims() -> Claims {
-        let json =
-            r#"{"sub":"s","a":{"roles":["x",1,"y"],"one":"z"},"https://e.com/r":["w"],"n":5}"#;
+        let json = r#"{"sub":"s","a":{"roles":["x",1,{"value":"y"},{"value":2}],"one":"z",
+            "alone":{"value":"v"}},"https://e.com/r":["w"],"n":5}"#;
         Claims::read(Document::parse(json.into(), &Limits::CLAIMS).unwrap()).unwrap()
     }
 
@@ -81,6 +80,7 @@ mod tests {
         assert_eq!(texts(r#"["https://e.com/r"]"#), ["w"]);
         assert!(texts(r#""https://e.com/r""#).is_empty());
         assert!(texts(r#""n""#).is_empty());
+        assert!(texts(r#""a.alone""#).is_empty());
         assert_eq!(path(r#""a.one""#).text(&claims), Some("z"));
         assert_eq!(path(r#""a.roles""#).text(&claims), None);
         for bad in [r#""""#, r#""a..b""#, "[]", r#"["a",""]"#, "5"] {
