@@ -6,9 +6,6 @@ use crate::scope::{Scopes, is_scope};
 use crate::sender::Binding;
 use crate::verifier::Verified;
 
-/// How far the issuer's clock may be ahead of this one, in seconds.
-const CLOCKS: f64 = 60.0;
-
 /// What a verified token must have for an operation. Built with the functions of this module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a requirement does nothing until it is checked"]
@@ -131,8 +128,8 @@ pub fn acr<V: Into<String>>(values: impl IntoIterator<Item = V>) -> Requirement 
     Requirement(Kind::Acr(values.into_iter().map(Into::into).collect()))
 }
 
-/// A login at most this many seconds ago (claim `auth_time`, RFC 9470 §3), and at most a minute
-/// ahead, since clocks differ.
+/// A login at most this many seconds ago (claim `auth_time`, RFC 9470 §3), and no further ahead than
+/// the leeway of the issuer's policy, since clocks differ.
 pub fn max_age(seconds: u64) -> Requirement {
     Requirement(Kind::MaxAge(seconds))
 }
@@ -338,7 +335,7 @@ impl Requirement {
                 // every login a recent one.
                 let is_recent = |time: f64| {
                     let age = now as f64 - time;
-                    (-CLOCKS..=*seconds as f64).contains(&age)
+                    (-token.leeway_seconds()..=*seconds as f64).contains(&age)
                 };
                 match time.is_some_and(is_recent) {
                     true => true,

@@ -295,7 +295,12 @@ impl Verified {
     /// From when on it is not accepted any more, in the same seconds: [`Verified::expires_at`] and
     /// the leeway of its policy.
     pub fn accepted_until(&self) -> f64 {
-        self.expires_at() + self.0.policy.leeway_seconds()
+        self.expires_at() + self.leeway_seconds()
+    }
+
+    /// How far its issuer's clock may be from this one, in seconds.
+    pub(crate) fn leeway_seconds(&self) -> f64 {
+        self.0.policy.leeway_seconds()
     }
 
     /// How the token is bound to its sender, which has been checked.

@@ -274,6 +274,17 @@ fn a_login_in_the_future_is_not_a_recent_one() {
         let decision = max_age(300).check(&token, NOW);
         assert_eq!(decision == Decision::Granted, granted, "{time}");
     }
+    // How far ahead is the policy's to say.
+    let policy = IssuerPolicy::new(issuer.url(), issuer.key_set()).audience("api");
+    let policy = policy.leeway(Duration::from_secs(10));
+    let verifier = Verifier::new([policy]).unwrap();
+    for (ahead, granted) in [(10, true), (11, false)] {
+        let token = issuer.token("alice").audience("api");
+        let token = token.claim("auth_time", NOW + ahead).mint(NOW).unwrap();
+        let token = verifier.verify(&token, NOW).unwrap();
+        let decision = max_age(300).check(&token, NOW);
+        assert_eq!(decision == Decision::Granted, granted, "{ahead}");
+    }
 }
 
 #[test]
