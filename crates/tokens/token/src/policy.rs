@@ -43,7 +43,7 @@ pub enum PolicyError {
     Leeway(String),
     /// SPIFFE without a trust domain, or with one that is none (SPIFFE-ID §2.1).
     #[error(
-        "issuer `{0}` names no SPIFFE trust domain: name the issuer `spiffe://TRUST-DOMAIN`, or take `preset::spiffe_issuer`"
+        "issuer `{0}` names no SPIFFE trust domain: name the issuer `spiffe://TRUST-DOMAIN`, or give the `trust_domain` (`preset::spiffe_issuer`)"
     )]
     TrustDomain(String),
 }

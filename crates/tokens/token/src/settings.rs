@@ -134,16 +134,15 @@ impl IssuerSettings {
         let keys = keys.into();
         let mut policy = match profile.name() {
             "entra" => self.entra(keys)?,
-            "spiffe" => {
-                let domain = self.spiffe_domain()?;
-                preset::spiffe_issuer(&self.issuer, domain, keys)
-            }
             "okta" | "cognito" => plain(keys).algorithms(RSA),
             "google" => self.closed("email", plain(keys).algorithms(RSA))?,
             "github-actions" => self.closed("repository_id", plain(keys).algorithms(RSA))?,
             "gitlab-ci" => self.closed("project_id", plain(keys).algorithms(RSA))?,
             _ => plain(keys),
         };
+        if let Some(domain) = &self.trust_domain {
+            policy = policy.trust_domain(domain);
+        }
         if !self.algorithms.is_empty() {
             policy = policy.algorithms(self.algorithms.iter().copied());
         }
@@ -267,19 +266,6 @@ impl IssuerSettings {
                 like: "https://login.microsoftonline.com/TENANT/v2.0",
             }),
         }
-    }
-
-    fn spiffe_domain(&self) -> Result<&str, SettingsError> {
-        let named = || self.issuer.strip_prefix("spiffe://");
-        self.trust_domain
-            .as_deref()
-            .or_else(named)
-            .filter(|domain| !domain.is_empty() && !domain.contains('/'))
-            .ok_or_else(|| SettingsError::Issuer {
-                issuer: self.issuer.clone(),
-                preset: "spiffe",
-                like: "spiffe://prod.example, or has a `trust_domain`",
-            })
     }
 
     /// The policy of an issuer that serves everybody: some claim must say who may call.
@@ -412,6 +398,8 @@ mod tests {
             let made = verifier(change);
             assert!(made.is_ok(), "{}: {made:?}", profile.name());
         }
+        let named = json!({ "preset": "spiffe", "trust_domain": "prod.example" });
+        assert!(verifier(named).is_ok());
     }
 
     #[test]
@@ -432,7 +420,11 @@ mod tests {
                 json!({ "preset": "google", "claims": { "email": [] } }),
                 "email",
             ),
-            (json!({ "preset": "spiffe" }), "trust_domain"),
+            (json!({ "preset": "spiffe" }), "give the `trust_domain`"),
+            (
+                json!({ "preset": "spiffe", "trust_domain": "Prod.example" }),
+                "no SPIFFE trust domain",
+            ),
             (json!({ "trust_domain": "x" }), "spiffe"),
             (
                 json!({ "preset": "cognito", "audience": "" }),
