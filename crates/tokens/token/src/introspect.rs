@@ -152,10 +152,11 @@ impl AnswerPolicy {
 /// An issuer may be asked about any token of its own (RFC 7662 §2.1), so it answers `active` for
 /// refresh and ID tokens too. What they are many say in one of three members: `token_type` has a type
 /// of RFC 6749 §5.1, which only access tokens have; `token_use` is Cognito's and Ory's, `typ`
-/// Keycloak's.
+/// Keycloak's. One that is `null` says nothing.
 fn check_kind(claims: &Claims) -> Result<(), Rejection> {
     let one_of = |name: &'static str, values: &[&str]| {
-        claims.get(name).map(|value| {
+        let said = claims.get(name).filter(|value| !value.is_null());
+        said.map(|value| {
             let text = value.as_str().unwrap_or_default();
             values.iter().any(|value| value.eq_ignore_ascii_case(text))
         })
@@ -190,20 +191,23 @@ mod tests {
             policy.judge(answer.as_bytes(), 1000, &Sender::bearer())
         };
         for (name, value) in [
-            ("token_type", "Bearer"),
-            ("token_type", "bearer"),
-            ("token_type", "DPoP"),
-            ("token_use", "access"),
-            ("token_use", "access_token"),
-            ("typ", "Bearer"),
-            ("typ", "at+jwt"),
+            ("token_type", json!("Bearer")),
+            ("token_type", json!("bearer")),
+            ("token_type", json!("DPoP")),
+            ("token_type", json!(null)),
+            ("token_use", json!("access")),
+            ("token_use", json!("access_token")),
+            ("token_use", json!(null)),
+            ("typ", json!("Bearer")),
+            ("typ", json!("at+jwt")),
         ] {
-            assert!(judge(name, json!(value)).is_ok(), "{name} {value}");
+            assert!(judge(name, value.clone()).is_ok(), "{name} {value}");
         }
         for (name, value) in [
             ("token_type", json!("refresh_token")),
             ("token_type", json!("N_A")),
             ("token_type", json!(1)),
+            ("token_type", json!("")),
             ("token_use", json!("refresh_token")),
             ("token_use", json!("id")),
             ("typ", json!("ID")),
