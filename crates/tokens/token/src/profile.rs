@@ -299,8 +299,13 @@ impl Profile {
     pub(crate) fn is_default_audience(&self, issuer: &str, audience: &str) -> bool {
         match self.name {
             "github-actions" => audience.starts_with("https://github.com/"),
-            // That of the API server: every pod's own token has it.
-            "kubernetes" => audience == issuer,
+            // That of the API server, which every pod's own token has: the issuer by default, and
+            // the server's name in the cluster where a provider names another issuer.
+            "kubernetes" => {
+                audience == issuer
+                    || audience == "https://kubernetes.default.svc"
+                    || audience == "https://kubernetes.default.svc.cluster.local"
+            }
             // The account console, for which Keycloak makes tokens of every user out.
             "keycloak" => audience == "account",
             // Microsoft Graph, by its application id and its URI.

@@ -409,7 +409,7 @@ fn kubernetes_bound_tokens_pass_and_legacy_ones_do_not() {
 
 #[test]
 fn an_audience_that_everybody_gets_is_none() {
-    let cluster = "https://kubernetes.default.svc.cluster.local";
+    let cluster = "https://oidc.example/id/c-1";
     let policies = || {
         [
             preset::kubernetes(cluster, keys()),
@@ -420,7 +420,11 @@ fn an_audience_that_everybody_gets_is_none() {
         ]
     };
     let defaults = [
-        &[cluster][..],
+        &[
+            cluster,
+            "https://kubernetes.default.svc",
+            "https://kubernetes.default.svc.cluster.local",
+        ][..],
         &["account"],
         &[
             "https://graph.microsoft.com",
