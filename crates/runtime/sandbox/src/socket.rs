@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use rustix::process::umask;
+
+/// Connections that may wait to be accepted: as many as the system allows (`net.core.somaxconn`).
+const WAITING: i32 = -1;
 
 /// The file of a socket that [`bind`] has made.
 #[derive(Debug)]
@@ -20,22 +23,24 @@ pub struct SocketFile {
 }
 
 /// Makes a socket for this user alone (mode 0600), in the place of one that nobody serves any more.
-/// The socket has that mode from its first moment; for that moment the process has another umask.
+/// The file has that mode from its first moment, whatever the umask of the process lets through.
 ///
 /// # Errors
 /// [`io::ErrorKind::AddrInUse`] where somebody serves at `path`, [`io::ErrorKind::AlreadyExists`] where
 /// something else than a socket is there, and what the system says.
 pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
-    let before = umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    umask(before);
-    let listener = bound?;
+    let socket = socket(SocketFlags::CLOEXEC)?;
+    // Linux makes the file with the mode that the socket has before it is bound. A umask of its own
+    // would be that of every thread of the process.
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, WAITING)?;
     let file = SocketFile {
         path: path.to_owned(),
         id: id(&std::fs::symlink_metadata(path)?),
     };
-    Ok((listener, file))
+    Ok((socket.into(), file))
 }
 
 impl SocketFile {
@@ -82,9 +87,12 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 fn connect(path: &Path) -> rustix::io::Result<()> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let socket = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+fn socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
 #[cfg(test)]
