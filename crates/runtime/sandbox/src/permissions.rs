@@ -23,7 +23,8 @@ pub fn written_by_others(path: &Path, then: &str) -> Vec<String> {
     [path, folder].into_iter().filter_map(warn).collect()
 }
 
-/// Warns of a file that nobody else may even read. `then` says what they could do.
+/// Warns of a file that others may open and nobody but its owner should even read. `then` says what
+/// they can do.
 #[must_use]
 pub fn read_by_others(path: &Path, then: &str) -> Option<String> {
     look(path, |mode| {
@@ -42,5 +43,66 @@ fn look(path: &Path, judge: impl FnOnce(u32) -> Option<String>) -> Option<String
         Ok(mode) => judge(mode & 0o777),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(format!("`{}` cannot be looked at: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn set(path: &Path, mode: u32) {
+        set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn whoever_writes_a_file_or_its_directory_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let path = folder.join("policy.cedar");
+        std::fs::write(&path, "").unwrap();
+        let warnings = |of_folder, of_file| {
+            set(folder, of_folder);
+            set(&path, of_file);
+            written_by_others(&path, "decides")
+        };
+        let says = |path: &Path, mode| {
+            let path = path.display();
+            format!("whoever may write `{path}` decides; its mode is {mode}")
+        };
+        assert_eq!(warnings(0o755, 0o644), [""; 0]);
+        assert_eq!(warnings(0o755, 0o646), [says(&path, "646")]);
+        assert_eq!(warnings(0o775, 0o644), [says(folder, "775")]);
+        let both = [says(&path, "664"), says(folder, "757")];
+        assert_eq!(warnings(0o757, 0o664), both);
+        // Whoever puts a file there that is missing decides as well.
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(written_by_others(&path, "decides"), both[1..]);
+    }
+
+    #[test]
+    fn whoever_may_only_open_a_secret_is_warned_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "").unwrap();
+        for (mode, warns) in [(0o600, false), (0o640, true), (0o604, true), (0o700, false)] {
+            set(&path, mode);
+            let warning = read_by_others(&path, "can sign");
+            assert_eq!(warning.is_some(), warns, "{mode:o}: {warning:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_weakens_nothing_and_what_cannot_be_looked_at_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert_eq!(written_by_others(&path, "decides"), [""; 0]);
+        assert_eq!(read_by_others(&path, "can sign"), None);
+        std::fs::write(&path, "").unwrap();
+        // A file is no directory.
+        let warning = read_by_others(&path.join("key"), "can sign").unwrap();
+        assert!(warning.contains("cannot be looked at"), "{warning}");
     }
 }
