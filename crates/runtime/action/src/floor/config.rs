@@ -34,10 +34,11 @@ pub struct FloorConfig {
 pub struct Images {
     /// Patterns; see [`ImagePattern`].
     pub allow: Vec<ImagePattern>,
-    /// Whether every image that the engine has is allowed, whoever put it there.
+    /// Whether every image that the engine has is allowed, whoever put it there, also to be pulled
+    /// anew and so replaced.
     pub local: bool,
-    /// Whether another tag or digest of a repository that the engine has may be pulled, for trying
-    /// things out.
+    /// Whether every tag and digest of a repository that the engine has may be pulled, for trying
+    /// things out: others, and the very one that is there, which then is what the registry has now.
     pub pull_local: bool,
 }
 
@@ -178,12 +179,15 @@ impl FloorConfig {
         }
         if self.images.local {
             warnings.push(
-                "every image that the engine has is allowed, whoever put it there".to_owned(),
+                "every image that the engine has is allowed, whoever put it there, and may be pulled anew"
+                    .to_owned(),
             );
         }
         if self.images.pull_local {
             warnings.push(
-                "every tag and digest of a repository that the engine has may be pulled".to_owned(),
+                "every tag and digest of a repository that the engine has may be pulled, so that what \
+                 a tag stands for is replaced for everybody"
+                    .to_owned(),
             );
         }
         let beyond = self.capabilities.keep.iter().chain(&self.capabilities.add);

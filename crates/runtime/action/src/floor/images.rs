@@ -276,6 +276,14 @@ mod tests {
             let refused = pull(json!({ "local": true }), text);
             assert_eq!(refused, Some(Rule::ImageNotAllowed), "{text}");
         }
+        // The tag that is there may be pulled anew, and so be replaced, where either is configured.
+        for (config, refused) in [
+            (json!({ "local": true }), None),
+            (json!({ "pull_local": true }), None),
+            (json!({}), Some(Rule::ImageNotAllowed)),
+        ] {
+            assert_eq!(pull(config.clone(), "allowed/app:1"), refused, "{config}");
+        }
         // A tag of the caller's or of somebody else's makes no repository known.
         let caller = Caller {
             own_images: [image("evil/app:mine")].into(),
