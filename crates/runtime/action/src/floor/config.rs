@@ -108,11 +108,14 @@ impl Default for Limits {
             memory_max: 8192 * MIB,
             pids_default: 1024,
             pids_max: 4096,
+            // What Selenium's images are documented to be run with: `--shm-size=2g`.
             shm_max: 2048 * MIB,
             tmpfs_max: 2048 * MIB,
             nofile_max: 1 << 20,
             log_max: 1024 * MIB,
             stop_timeout_max: 300,
+            // Compose files ask every few seconds while they wait for a service; each second, as an
+            // escape of the corpus does (`misc-023`), is a load of its own.
             health_interval_min: 2,
         }
     }
