@@ -9,6 +9,7 @@ use cofferdam_action::refusal::{Refusal, Rule};
 use futures_util::{Stream, StreamExt as _};
 
 use crate::broker::Writer;
+use crate::connection::tap::LINGER;
 use crate::refusal::{BodyError, Refused};
 
 /// Reads a body whole, up to [`MAX_BODY`].
@@ -36,18 +37,14 @@ where
         .unwrap_or(Err(Refused::Body(BodyError::TimedOut)))
 }
 
-/// How long what nobody wants of a body is still read.
-const DISCARD: Duration = Duration::from_secs(2);
-
-/// Reads on without keeping anything, for a while. A connection that is closed while its client
-/// still sends is reset, and the client loses the answer that says why (RFC 9112 §9.6).
+/// Reads on without keeping anything, for as long as a client may [`LINGER`].
 pub(crate) async fn discard<S, E>(mut body: S)
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
 {
     let rest = async { while let Some(Ok(_)) = body.next().await {} };
     // Who sends for longer is cut off.
-    let _ = tokio::time::timeout(DISCARD, rest).await;
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// An archive on its way in.

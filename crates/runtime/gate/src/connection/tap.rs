@@ -20,6 +20,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How long what nobody wants of a body is still read after the answer. A connection that is closed
+/// while its client still sends is reset, and the client loses the answer that says why (RFC 9112
+/// §9.6).
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
@@ -125,11 +130,15 @@ impl Head {
         self.state().patient = true;
     }
 
-    /// The answer is over: the time for the next request runs.
+    /// The answer is over: the time for the next request runs, or for what is left of this one's body.
     pub(crate) fn be_idle(&self) {
         let mut state = self.state();
         state.busy = false;
         state.patient = false;
+        // No byte has to come for that time to begin.
+        if let Some(waker) = state.waiting.take() {
+            waker.wake();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -231,16 +240,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
                 .poll_read(context, buffer)?
                 .is_pending()
             {
-                if state.phase != Phase::Head || state.busy {
+                if state.busy {
+                    state.waiting = Some(context.waker().clone());
                     return Poll::Pending;
                 }
                 // A head has one time, however slowly it trickles. A stranger who has asked nothing
                 // yet is not waited for longer.
-                let (wait, begun) = match state.asked && state.bytes.is_empty() {
-                    true => (tap.times.idle, false),
-                    false => (tap.times.head, true),
+                let (wait, time) = match state.phase {
+                    Phase::Head if state.asked && state.bytes.is_empty() => {
+                        (Wait::Idle, tap.times.idle)
+                    }
+                    Phase::Head => (Wait::Head, tap.times.head),
+                    _ => (Wait::Unwanted, LINGER),
                 };
-                ready!(tap.reading.poll(context, wait, begun));
+                ready!(tap.reading.poll(context, wait, time));
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         } else {
@@ -293,7 +306,7 @@ impl<S: AsyncWrite + Unpin> Tap<S> {
         if self.head.state().patient {
             return Poll::Pending;
         }
-        ready!(self.writing.poll(context, self.times.unread, false));
+        ready!(self.writing.poll(context, Wait::Unread, self.times.unread));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -336,24 +349,36 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
     }
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The rest of a head.
+    Head,
+    /// The first byte of the next head.
+    Idle,
+    /// The rest of a body whose request has its answer.
+    Unwanted,
+    /// The client, to read on.
+    Unread,
+}
+
 /// A time that runs while something is waited for.
 #[derive(Debug, Default)]
 struct Deadline {
-    at: Option<Instant>,
-    /// For which of two waits.
-    begun: bool,
+    /// When it is over, and of which wait.
+    at: Option<(Wait, Instant)>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Deadline {
     /// Starts to run with the first call, or when the wait has become another one; is ready when
     /// the time is over.
-    fn poll(&mut self, context: &mut Context<'_>, wait: Duration, begun: bool) -> Poll<()> {
-        if self.begun != begun {
-            self.at = None;
-            self.begun = begun;
-        }
-        let at = *self.at.get_or_insert_with(|| Instant::now() + wait);
+    fn poll(&mut self, context: &mut Context<'_>, wait: Wait, time: Duration) -> Poll<()> {
+        let at = match self.at {
+            Some((running, at)) if running == wait => at,
+            _ => Instant::now() + time,
+        };
+        self.at = Some((wait, at));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
         // A timer that is early is set again when it rings, which is seldom; one that is late, now.
         if timer.deadline() > at {
@@ -450,6 +475,32 @@ mod tests {
         assert!(tap.read(&mut byte).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 75);
         drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_an_answer_begins_the_time_for_what_comes_after_it() {
+        for (follows, wait) in [
+            (Follows::Body(0), TIMES.idle),
+            (Follows::Body(9), LINGER),
+            (Follows::Rest, LINGER),
+        ] {
+            let (mut client, server) = tokio::io::duplex(64);
+            let (mut tap, head) = Tap::new(server, TIMES);
+            use tokio::io::AsyncWriteExt as _;
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut bytes = [0; 64];
+            assert_eq!(tap.read(&mut bytes).await.unwrap(), 18);
+            head.take(follows).unwrap();
+            // The server waits already when the answer ends, and nothing comes any more.
+            let answered = async {
+                tokio::time::sleep(Duration::from_secs(1000)).await;
+                head.be_idle();
+                Instant::now()
+            };
+            let (read, answered) = tokio::join!(tap.read(&mut bytes), answered);
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            assert_eq!(answered.elapsed().as_secs(), wait.as_secs());
+        }
     }
 
     #[tokio::test(start_paused = true)]

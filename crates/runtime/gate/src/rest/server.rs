@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Broker;
-use crate::connection::tap::Tap;
+use crate::connection::tap::{LINGER, Tap};
 use crate::connection::{self, Stream};
 use crate::gate::Gate;
 use crate::limits::Slot;
@@ -34,9 +34,6 @@ use super::body::Served;
 
 /// Threads that serve. Each holds its own connections to the broker.
 const WORKERS: usize = 2;
-
-/// How long is read on what a client still sends after its answer, before the connection is closed.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// The threads that serve connections: a service of actix-web stays on the thread where it was made.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::gate::{Gate, Live};
 use crate::limits::Permit;
 use crate::log;
 use crate::refusal::{HttpError, Refused};
-use crate::upload::{Archive, discard, whole};
+use crate::upload::{Archive, whole};
 
 use super::answer;
 
@@ -53,8 +53,6 @@ pub(super) async fn serve(
 ) -> HttpResponse {
     let mut told = None;
     let judged = judge(kind, &shared, &request, &mut body, &caller, &mut told).await;
-    // At its end already, where all of it was wanted.
-    actix_web::rt::spawn(discard(body));
     match judged {
         Ok(response) => response,
         Err(refused) => {

@@ -251,3 +251,30 @@ async fn a_stop_answers_what_was_asked_and_breaks_off_what_does_not_end() {
     gate.ended().await.unwrap();
     assert!(TcpStream::connect(rest).await.is_err());
 }
+
+#[tokio::test]
+async fn after_its_answer_neither_a_body_nor_a_silent_client_is_waited_for_without_end() {
+    let place = Place::new();
+    let _broker = Broker::plain(place.path());
+    let (gate, rest) = start(place, "[limits]\nidle = \"300ms\"").await;
+    let known = gate.token("alice");
+    let mut clients = tokio::task::JoinSet::new();
+    for token in [known, "no.to.ken".to_owned()] {
+        for length in ["Transfer-Encoding: chunked", "Content-Length: 1000"] {
+            let headers = format!("Content-Type: application/json\r\n{length}\r\n");
+            let head = request("GET", "/v1/swarm", &token, &headers, b"");
+            clients.spawn(async move {
+                let mut client = connect(rest).await;
+                client.send([head, b"2\r\n{}\r\n".to_vec()].concat()).await;
+                assert!([401, 404].contains(&client.answer(false).await.status));
+                assert!(client.rest().await.0.is_empty(), "{length}");
+            });
+        }
+        clients.spawn(async move {
+            let mut client = connect(rest).await;
+            client.ask("GET", "/v1/containers", &token).await;
+            assert!(client.rest().await.0.is_empty());
+        });
+    }
+    clients.join_all().await;
+}
