@@ -125,7 +125,7 @@ rules! {
     UlimitLimit "limit.ulimit" 403 "A resource limit beyond its bound; core dumps go to a handler on the host.";
     StorageLimit "limit.storage" 403 "Storage options of the driver.";
     BlockLimit "limit.block" 403 "Block device weights and rates, which name devices of the host.";
-    TextLimit "limit.text" 403 "More text in labels, commands or variables than everybody's lists and events are to carry.";
+    TextLimit "limit.text" 403 "More text in labels or commands than everybody's lists and events are to carry, or in variables than a program is to be given.";
     StopTimeout "limit.stop-timeout" 403 "A stop timeout that would hold the engine up.";
 }
 

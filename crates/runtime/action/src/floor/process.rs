@@ -15,7 +15,9 @@ const VARIABLES: &[&str] = &["LD_", "NVIDIA_", "GCONV_PATH", "GLIBC_TUNABLES"];
 /// those of an exec in each of its events.
 const COMMAND: usize = 64 << 10;
 
-/// Bytes of all variables together.
+/// Bytes of all variables together. No list and no event repeats them, but the engine keeps them with
+/// the container, shows them to whoever inspects it, and hands them to the program with its command:
+/// for both together the kernel has 2 MiB where the stack has the usual 8 (execve(2)).
 const ENVIRONMENT: usize = 256 << 10;
 
 impl Judge<'_> {
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_variables_are_not_larger_than_lists_and_events_can_carry() {
+    fn commands_are_what_lists_and_events_can_carry_and_variables_what_a_program_can_be_given() {
         let text = |bytes: usize| "x".repeat(bytes);
         let split = |bytes: usize| serde_json::json!({ "command": ["sh", text(bytes / 2)], "entrypoint": [text(bytes / 2 - 2)] });
         assert_eq!(rule(split(COMMAND)), None);
