@@ -100,14 +100,12 @@ pub fn user_number(user: &str) -> Result<u32, Error> {
     look_up(user).map(|(id, _)| id.as_raw())
 }
 
-/// The name of a user, given by number; its number again where nobody knows it.
+/// The name of a user, given by number. Nothing where the user data base does not know it or cannot
+/// be read.
 #[must_use]
-pub fn user_name(user: u32) -> String {
+pub fn user_name(user: u32) -> Option<String> {
     let known = Account::from_uid(Uid::from_raw(user));
-    known
-        .ok()
-        .flatten()
-        .map_or_else(|| user.to_string(), |account| account.name)
+    known.ok().flatten().map(|account| account.name)
 }
 
 /// The number of a group, given by name or number.
@@ -165,9 +163,9 @@ fn say(user: &User, report: &mut Report) -> Result<(), Error> {
 }
 
 fn name_and_number(id: Uid) -> String {
-    match Account::from_uid(id) {
-        Ok(Some(account)) => format!("{} ({id})", account.name),
-        Ok(None) | Err(_) => id.to_string(),
+    match user_name(id.as_raw()) {
+        Some(name) => format!("{name} ({id})"),
+        None => id.to_string(),
     }
 }
 
@@ -196,6 +194,14 @@ mod tests {
             (target.user.as_raw(), target.group.as_raw()),
             (64001, 64002)
         );
+    }
+
+    #[test]
+    fn a_user_that_nobody_knows_has_no_name() {
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(64_001), None);
+        assert_eq!(name_and_number(Uid::from_raw(0)), "root (0)");
+        assert_eq!(name_and_number(Uid::from_raw(64_001)), "64001");
     }
 
     #[test]

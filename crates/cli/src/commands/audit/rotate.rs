@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Moves what was recorded before this moment, in bundles of 256: `2026-11-24T12:00:00Z`, or
-    /// how long ago it was, such as `2160h`.
+    /// how long ago it was, such as `90d`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     before: u64,
     /// Where to.
@@ -67,15 +67,13 @@ fn is_own(log: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let name = cofferdam_sandbox::user_name;
-    let owner = match name(found.uid()) {
-        number if number.bytes().all(|it| it.is_ascii_digit()) => format!("'#{number}'"),
-        name => name,
-    };
+    let named = |user: u32| name(user).unwrap_or_else(|| user.to_string());
+    let owner = name(found.uid()).unwrap_or_else(|| format!("'#{}'", found.uid()));
     Err(Failure::new(format!(
         "the log in `{}` is {}'s, who could not open files that `{}` makes in it",
         log.display(),
-        name(found.uid()),
-        name(me),
+        named(found.uid()),
+        named(me),
     ))
     .hint(format!("sudo -u {owner} cofferdam audit rotate …")))
 }
