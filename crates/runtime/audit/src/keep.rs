@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::reader::Reader;
+use crate::record::Record;
 use crate::tile::WIDTH;
 
 /// What stays in the log. Whatever one of the two does not keep is to be moved away.
@@ -37,7 +38,7 @@ impl Keep {
         for bundle in all {
             let end = (bundle + 1) * WIDTH;
             let beyond = many.is_some_and(|many| end <= many);
-            if !beyond && !is_before(reader, end - 1, since)? {
+            if !beyond && !is_before(reader, bundle, since)? {
                 break;
             }
             first = bundle + 1;
@@ -46,13 +47,13 @@ impl Keep {
     }
 }
 
-/// Whether the entry at an index was recorded before a moment.
-fn is_before(reader: &Reader, index: u64, since: Option<u64>) -> Result<bool, Error> {
+/// Whether the last entry of a bundle was recorded before a moment.
+fn is_before(reader: &Reader, bundle: u64, since: Option<u64>) -> Result<bool, Error> {
     let Some(since) = since else {
         return Ok(false);
     };
-    match reader.entries(index).next() {
-        Some(entry) => Ok(entry?.record()?.time_ms < since),
+    match reader.bundle(bundle)?.last() {
+        Some(entry) => Ok(Record::decode(entry)?.time_ms < since),
         None => Ok(false),
     }
 }

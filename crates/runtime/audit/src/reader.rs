@@ -143,7 +143,7 @@ impl Reader {
     }
 
     /// The entries of a bundle.
-    fn bundle(&self, index: u64) -> Result<Vec<Vec<u8>>, Error> {
+    pub(crate) fn bundle(&self, index: u64) -> Result<Vec<Vec<u8>>, Error> {
         if index >= self.base / WIDTH {
             return Ok(self.recent.clone());
         }
