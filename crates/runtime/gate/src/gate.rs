@@ -19,8 +19,9 @@ use crate::broker::Broker;
 use crate::caller::{Authenticator, Keys, KeysError};
 use crate::config::{ConfigError, GateConfig};
 use crate::docker;
-use crate::limits::{Connections, Limiter, SeldomPerPeer};
+use crate::limits::{Connections, Limiter};
 use crate::listener::Listener;
+use crate::log::SeldomPerPeer;
 use crate::rest;
 use crate::tls::{self, TlsError};
 

@@ -1,4 +1,4 @@
-//! How much one principal, one address and all together may ask for at once.
+//! How much one caller, one address and all together may ask for at once.
 //!
 //! Every table is bounded. A caller is counted by issuer and owner, so the tokens of one tenant share
 //! an allowance, whatever else stands in them: the subject of a CI job names its branch.
@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cofferdam_token::Verified;
 use cofferdam_token::settings::IssuerSettings;
@@ -17,10 +17,6 @@ use crate::config::LimitSettings;
 
 /// How many tenants are told apart at once. Those who ask for nothing are forgotten first.
 const TENANTS: usize = 16 << 10;
-/// How many addresses are told apart of which little is said.
-const PEERS: usize = 4096;
-/// How often the same may be said.
-const SELDOM: Duration = Duration::from_secs(10);
 const SHARDS: usize = 16;
 
 /// Why a request has to wait.
@@ -250,60 +246,17 @@ impl Drop for Slot {
 }
 
 /// Whoever has one IPv6 address has the network of 64 bits around it.
-fn network(peer: IpAddr) -> IpAddr {
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & (!0 << 64)).into()),
         v4 => v4,
     }
 }
 
-/// Says no more than once in a while that something is amiss, however often it happens.
-#[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<Option<Instant>>);
-
-impl Seldom {
-    /// Whether it may be said now.
-    pub(crate) fn may(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|at| at.elapsed() >= SELDOM);
-        if due {
-            *last = Some(Instant::now());
-        }
-        due
-    }
-}
-
-/// The same for each address.
-#[derive(Debug, Default)]
-pub(crate) struct SeldomPerPeer(Mutex<HashMap<IpAddr, Instant>>);
-
-impl SeldomPerPeer {
-    /// Whether it may be said of this address now. Nothing is said of more addresses than are told
-    /// apart.
-    pub(crate) fn may(&self, peer: IpAddr) -> bool {
-        self.may_at(peer, Instant::now())
-    }
-
-    fn may_at(&self, peer: IpAddr, now: Instant) -> bool {
-        let peer = network(peer);
-        let recent = |at: Instant| now.saturating_duration_since(at) < SELDOM;
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.get(&peer).is_some_and(|at| recent(*at)) {
-            return false;
-        }
-        if said.len() >= PEERS {
-            said.retain(|_, at| recent(*at));
-            if said.len() >= PEERS {
-                return false;
-            }
-        }
-        said.insert(peer, now);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn settings() -> LimitSettings {
@@ -379,21 +332,6 @@ mod tests {
             .map(|it| it.lock().unwrap().len())
             .sum();
         assert!(held <= TENANTS);
-    }
-
-    #[test]
-    fn of_each_address_something_is_said_once_in_a_while_and_the_table_is_bounded() {
-        let (seldom, now) = (SeldomPerPeer::default(), Instant::now());
-        let peer = |number: u32| IpAddr::V4(number.into());
-        assert!(seldom.may_at(peer(1), now));
-        assert!(!seldom.may_at(peer(1), now + SELDOM / 2));
-        assert!(seldom.may_at(peer(2), now));
-        assert!(seldom.may_at(peer(1), now + SELDOM));
-        for number in 0..PEERS as u32 * 2 {
-            let _ = seldom.may_at(peer(number), now + SELDOM);
-        }
-        assert_eq!(seldom.0.lock().unwrap().len(), PEERS);
-        assert!(seldom.may_at(peer(u32::MAX), now + 2 * SELDOM));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::gate::Gate;
-use crate::limits::{Seldom, Slot};
+use crate::limits::Slot;
+use crate::log::Seldom;
 
 /// How long is waited where the system has no more descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
