@@ -157,7 +157,7 @@ fn once<'a>(
         check.bundle(index)?;
     }
     if let Some(contents) = contents {
-        check.journal(contents, key)?;
+        check.journal(contents)?;
     }
     Ok(check)
 }
@@ -275,14 +275,14 @@ impl<'a> Check<'a> {
     }
 
     /// The flushes of the journal.
-    fn journal(&mut self, contents: Contents, key: &VerifyingKey) -> Result<(), Error> {
+    fn journal(&mut self, contents: Contents) -> Result<(), Error> {
         self.report.torn = contents.torn.len() as u64;
         if journal::is_damaged(&contents.torn) {
             self.fault(None, "the last flush is damaged".to_owned());
         }
         for frame in contents.frames {
             let first = self.edge.size();
-            match SignedCheckpoint::open(&frame.note, key) {
+            match SignedCheckpoint::open(&frame.note, self.key) {
                 Ok(signed) if signed.checkpoint.size == first + frame.entries.len() as u64 => {
                     self.mark("the checkpoint of its flush", &signed);
                 }
