@@ -93,23 +93,28 @@ impl Reader {
     /// moved away from the front.
     #[must_use]
     pub fn first(&self) -> u64 {
-        let here = |bundle| self.places(bundle).any(|path| path.exists());
+        self.first_bundle(|bundle| self.places(bundle).any(|path| path.exists())) * WIDTH
+    }
+
+    /// The full bundles that lie below `index` as a whole and are in the log itself.
+    pub(crate) fn bundles_below(&self, index: u64) -> Range<u64> {
+        let path = |bundle| self.dir.join(tile::entries_path(bundle, WIDTH));
+        let first = self.first_bundle(|bundle| path(bundle).exists());
+        first..(index.min(self.base) / WIDTH).max(first)
+    }
+
+    /// The first full bundle that is there, where all behind one that is there are too.
+    fn first_bundle(&self, is_there: impl Fn(u64) -> bool) -> u64 {
         let (mut gone, mut end) = (0, self.base / WIDTH);
         while gone < end {
             let middle = gone + (end - gone) / 2;
-            if here(middle) {
+            if is_there(middle) {
                 end = middle;
             } else {
                 gone = middle + 1;
             }
         }
-        gone * WIDTH
-    }
-
-    /// The full bundles that are here and lie below `index` as a whole.
-    pub(crate) fn bundles_below(&self, index: u64) -> Range<u64> {
-        let first = self.first() / WIDTH;
-        first..(index.min(self.base) / WIDTH).max(first)
+        gone
     }
 
     /// Entries in order, from `index` or the first that is here.

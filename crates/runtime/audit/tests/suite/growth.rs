@@ -415,6 +415,13 @@ fn what_was_moved_is_read_and_verified_where_the_archive_is_named() {
     let reader = Reader::open(place.path()).unwrap();
     let reader = reader.with_archive(Some(archive.path()));
     assert_eq!(reader.first(), 0);
+    // What the archive has is not to be moved again.
+    let keep = Keep {
+        age: None,
+        entries: Some(0),
+    };
+    assert_eq!(keep.first(&reader, 0, 0).unwrap(), 512);
+    assert_eq!(keep.first(&reader, 0, 1).unwrap(), 768);
     let read: Vec<Record> = reader
         .entries(0)
         .take(1000)
