@@ -108,7 +108,8 @@ impl Guard {
     /// `/.well-known/oauth-protected-resource` with the path of `resource` behind it.
     ///
     /// # Panics
-    /// Where `resource` is no https URL (http of this machine will do), or has a query or fragment.
+    /// Where `resource` is no https URL (http of this machine will do), or has a query or fragment;
+    /// [`metadata_url`](crate::metadata_url) tells before.
     #[must_use]
     #[track_caller]
     pub fn protected_resource(self, resource: &str) -> Guard {

@@ -81,6 +81,7 @@ pub use certificate::ClientCertificate;
 pub use error::Error;
 pub use extract::{Principal, TypedClaims};
 pub use guard::{Guard, Outcome};
+pub use metadata::metadata_url;
 #[cfg(feature = "prometheus")]
 pub use metrics::Metrics;
 pub use route::{Resource, Route, RouteBuilder, Undeclared};

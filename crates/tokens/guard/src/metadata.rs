@@ -11,6 +11,14 @@ use crate::route::{Access, Resource, get, resource};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
+/// The URL of the metadata of a protected resource (RFC 9728 §3.1), which
+/// [`Guard::protected_resource`](crate::Guard::protected_resource) serves; nothing where that would
+/// panic: for who has the URL of the resource from a configuration.
+#[must_use]
+pub fn metadata_url(resource: &str) -> Option<String> {
+    Metadata::parse(resource).map(|metadata| metadata.url)
+}
+
 /// What a resource is called, and where its metadata is.
 #[derive(Debug)]
 pub(crate) struct Metadata {
@@ -27,19 +35,24 @@ impl Metadata {
     /// which loses a slash that stands alone.
     #[track_caller]
     pub(crate) fn of(resource: &str) -> Metadata {
-        let parts = parts(resource);
+        let metadata = Metadata::parse(resource);
         #[expect(clippy::panic, reason = "a mistake in the program that shows at start")]
-        let Some((origin, path)) = parts else {
+        let Some(metadata) = metadata else {
             panic!(
                 "`{resource}` is no https URL without query and fragment: name the resource by one"
             );
         };
+        metadata
+    }
+
+    fn parse(resource: &str) -> Option<Metadata> {
+        let (origin, path) = parts(resource)?;
         let path = format!("{WELL_KNOWN}{}", path.trim_end_matches('/'));
-        Metadata {
+        Some(Metadata {
             resource: resource.to_owned(),
             url: format!("{origin}{path}"),
             path,
-        }
+        })
     }
 
     /// The declared resource that serves the document to everybody.
@@ -116,6 +129,7 @@ fn parts(resource: &str) -> Option<(String, String)> {
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
     let fits = (scheme == "https" || scheme == "http" && loopback)
+        && !host.is_empty()
         && !resource.contains(['#', '?', '{', '}', '*', '@']);
     fits.then(|| {
         (
@@ -128,6 +142,7 @@ fn parts(resource: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use cofferdam_token::{IssuerPolicy, JwkSet, Profile, Verifier};
+    use proptest::prelude::{prop_assert, proptest};
 
     use super::*;
 
@@ -190,8 +205,26 @@ mod tests {
             "https://a@api.example/",
             "https://api.example/{x}",
             "urn:api",
+            "https:///x",
+            "https://:80",
         ] {
             assert!(parts(resource).is_none(), "{resource}");
+        }
+    }
+
+    proptest! {
+        /// Whoever asks before may rely on the answer: nothing panics then.
+        #[test]
+        fn an_application_starts_with_every_resource_that_has_a_metadata_url(
+            url in "(https?://)?[a-z@\\[\\]:{}*#?%.0-9]{0,12}(/[a-z{}*#?%.:@/]{0,8})?",
+        ) {
+            if let Some(metadata) = metadata_url(&url) {
+                let policy = IssuerPolicy::new("https://i.example", JwkSet::default());
+                let verifier = Verifier::new([policy.audience("api")]).unwrap();
+                let guard = crate::Guard::new(verifier).protected_resource(&url);
+                let _ = guard.app().build();
+                prop_assert!(metadata.contains(WELL_KNOWN));
+            }
         }
     }
 }
