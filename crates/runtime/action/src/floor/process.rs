@@ -194,29 +194,55 @@ fn directory(path: Option<&ContainerPath>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::action::Action;
-    use crate::container::ContainerCreate;
-    use crate::floor::{Caller, Floor};
+    use crate::floor::{Caller, Floor, FloorConfig};
 
-    fn rule(process: serde_json::Value) -> Option<Rule> {
-        let create = serde_json::json!({ "image": "app", "process": process });
-        let create: ContainerCreate = serde_json::from_value(create).unwrap();
-        let config = serde_json::from_value(serde_json::json!({ "images": { "allow": ["app"] } }));
-        let judged = Floor::new(config.unwrap())
-            .judge(Action::ContainerCreate(create.into()), &Caller::default());
+    /// What refuses a caller who may exec.
+    fn rule(action: Value) -> Option<Rule> {
+        let action: Action = serde_json::from_value(action).unwrap();
+        let config: FloorConfig =
+            serde_json::from_value(json!({ "images": { "allow": ["app"] } })).unwrap();
+        let caller = Caller {
+            scopes: [config.exec_scope.clone()].into(),
+            ..Caller::default()
+        };
+        let judged = Floor::new(config).judge(action, &caller);
         judged.err().map(|refusal| refusal.rule)
+    }
+
+    fn rule_of(process: Value) -> Option<Rule> {
+        rule(json!({ "ContainerCreate": { "image": "app", "process": process } }))
     }
 
     #[test]
     fn commands_are_what_lists_and_events_can_carry_and_variables_what_a_program_can_be_given() {
         let text = |bytes: usize| "x".repeat(bytes);
-        let split = |bytes: usize| serde_json::json!({ "command": ["sh", text(bytes / 2)], "entrypoint": [text(bytes / 2 - 2)] });
-        assert_eq!(rule(split(COMMAND)), None);
-        assert_eq!(rule(split(COMMAND + 2)), Some(Rule::TextLimit));
-        let variable =
-            |bytes: usize| serde_json::json!({ "environment": [format!("A={}", text(bytes - 2))] });
-        assert_eq!(rule(variable(ENVIRONMENT)), None);
-        assert_eq!(rule(variable(ENVIRONMENT + 1)), Some(Rule::TextLimit));
+        let split = |bytes: usize| json!({ "command": ["sh", text(bytes / 2)], "entrypoint": [text(bytes / 2 - 2)] });
+        assert_eq!(rule_of(split(COMMAND)), None);
+        assert_eq!(rule_of(split(COMMAND + 2)), Some(Rule::TextLimit));
+        let variable = |bytes: usize| json!({ "environment": [format!("A={}", text(bytes - 2))] });
+        assert_eq!(rule_of(variable(ENVIRONMENT)), None);
+        assert_eq!(rule_of(variable(ENVIRONMENT + 1)), Some(Rule::TextLimit));
+
+        let exec = |bytes: usize| {
+            let exec = json!({ "command": ["sh", text(bytes - 2)] });
+            json!({ "ExecCreate": { "container": "db", "exec": exec } })
+        };
+        assert_eq!(rule(exec(COMMAND)), None);
+        assert_eq!(rule(exec(COMMAND + 1)), Some(Rule::TextLimit));
+
+        let command = |bytes: usize| json!({ "command": ["sh", text(bytes - 2)] });
+        let shell = |bytes: usize| json!({ "shell": format!("sh{}", " ".repeat(bytes - 2)) });
+        for test in [&command as &dyn Fn(usize) -> Value, &shell] {
+            let health = |bytes| {
+                let test = test(bytes);
+                json!({ "health": { "test": test, "interval": 0, "timeout": 0, "start_period": 0, "retries": 0 } })
+            };
+            assert_eq!(rule_of(health(COMMAND)), None);
+            assert_eq!(rule_of(health(COMMAND + 1)), Some(Rule::TextLimit));
+        }
     }
 }
