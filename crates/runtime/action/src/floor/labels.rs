@@ -32,7 +32,7 @@ const LABELS: usize = 64 << 10;
 impl Judge<'_> {
     pub(super) fn labels(&self, labels: &Labels, field: &str) -> Result<(), Refusal> {
         let texts = labels.0.iter().flat_map(|(key, value)| [key, value]);
-        at_most(LABELS, texts.map(|text| text.len())).map_err(|refusal| refusal.at(field))?;
+        text_at_most(LABELS, texts.map(|text| text.len())).map_err(|refusal| refusal.at(field))?;
         for key in labels.0.keys() {
             let at = |refusal: Refusal| refusal.at(format!("{field}[{}]", quote(key)));
             if RESERVED.iter().any(|word| continues(key, word)) {
@@ -59,7 +59,10 @@ impl Judge<'_> {
 }
 
 /// Refuses texts that have more than so many bytes together.
-pub(super) fn at_most(bytes: usize, texts: impl Iterator<Item = usize>) -> Result<(), Refusal> {
+pub(super) fn text_at_most(
+    bytes: usize,
+    texts: impl Iterator<Item = usize>,
+) -> Result<(), Refusal> {
     match texts.sum::<usize>() > bytes {
         true => Err(Refusal::new(
             Rule::TextLimit,

@@ -1,6 +1,6 @@
 //! What runs in a container: its process, its health check, an exec.
 
-use super::labels::at_most;
+use super::labels::text_at_most;
 use super::{Excepted, Judge};
 use crate::container::{ExecSpec, Health, HealthTest, Process};
 use crate::path::{ContainerPath, is_system};
@@ -46,7 +46,7 @@ impl Judge<'_> {
         first_word(command, "Cmd")?;
         first_word(entrypoint, "Entrypoint")?;
         let words = entrypoint.iter().chain(command);
-        at_most(COMMAND, words.map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
+        text_at_most(COMMAND, words.map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
         directory(working_directory.as_ref())?;
         self.stop_timeout(*stop_timeout)
@@ -71,7 +71,8 @@ impl Judge<'_> {
         }
         self.user(user.as_ref())?;
         first_word(command, "Cmd")?;
-        at_most(COMMAND, command.iter().map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
+        text_at_most(COMMAND, command.iter().map(String::len))
+            .map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
         directory(working_directory.as_ref())
     }
@@ -116,7 +117,7 @@ impl Judge<'_> {
             HealthTest::Command(words) => words.iter().map(String::len).sum(),
             HealthTest::Shell(line) => line.len(),
         };
-        let fits = at_most(COMMAND, [bytes].into_iter());
+        let fits = text_at_most(COMMAND, [bytes].into_iter());
         fits.map_err(|refusal| refusal.at("Healthcheck.Test"))?;
         first_word(&[first.to_owned()], "Healthcheck.Test")?;
         const SECOND: u64 = 1_000_000_000;
@@ -161,7 +162,7 @@ fn first_word(command: &[String], field: &str) -> Result<(), Refusal> {
 
 fn variables(environment: &[EnvVar]) -> Result<(), Refusal> {
     let texts = environment.iter().map(|variable| variable.as_str().len());
-    at_most(ENVIRONMENT, texts).map_err(|refusal| refusal.at("Env"))?;
+    text_at_most(ENVIRONMENT, texts).map_err(|refusal| refusal.at("Env"))?;
     let obeyed = |variable: &&EnvVar| {
         VARIABLES
             .iter()
