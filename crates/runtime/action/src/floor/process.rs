@@ -43,8 +43,8 @@ impl Judge<'_> {
         self.user(user.as_ref())?;
         let command = command.as_deref().unwrap_or_default();
         let entrypoint = entrypoint.as_deref().unwrap_or_default();
-        first_word(command, "Cmd")?;
-        first_word(entrypoint, "Entrypoint")?;
+        program(command.first().map(String::as_str), "Cmd")?;
+        program(entrypoint.first().map(String::as_str), "Entrypoint")?;
         let words = entrypoint.iter().chain(command);
         text_at_most(COMMAND, words.map(String::len)).map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
@@ -70,7 +70,7 @@ impl Judge<'_> {
             return Err(Refusal::new(Rule::JsonType, "there is no command").at("Cmd"));
         }
         self.user(user.as_ref())?;
-        first_word(command, "Cmd")?;
+        program(command.first().map(String::as_str), "Cmd")?;
         text_at_most(COMMAND, command.iter().map(String::len))
             .map_err(|refusal| refusal.at("Cmd"))?;
         variables(environment)?;
@@ -107,19 +107,14 @@ impl Judge<'_> {
             start_period: _,
             retries: _,
         } = health;
-        let first = match test {
+        let (first, words) = match test {
             HealthTest::Inherit | HealthTest::None => return Ok(()),
-            HealthTest::Command(words) => words.first().map_or("", String::as_str),
-            HealthTest::Shell(line) => line.split_whitespace().next().unwrap_or_default(),
+            HealthTest::Command(words) => (words.first().map(String::as_str), words.as_slice()),
+            HealthTest::Shell(line) => (line.split_whitespace().next(), std::slice::from_ref(line)),
         };
-        let bytes = match test {
-            HealthTest::Inherit | HealthTest::None => 0,
-            HealthTest::Command(words) => words.iter().map(String::len).sum(),
-            HealthTest::Shell(line) => line.len(),
-        };
-        let fits = text_at_most(COMMAND, [bytes].into_iter());
-        fits.map_err(|refusal| refusal.at("Healthcheck.Test"))?;
-        first_word(&[first.to_owned()], "Healthcheck.Test")?;
+        text_at_most(COMMAND, words.iter().map(String::len))
+            .map_err(|refusal| refusal.at("Healthcheck.Test"))?;
+        program(first, "Healthcheck.Test")?;
         const SECOND: u64 = 1_000_000_000;
         let least = u64::from(self.config.limits.health_interval_min) * SECOND;
         let most = 3600 * SECOND;
@@ -149,8 +144,8 @@ impl Judge<'_> {
 }
 
 /// The program of a command. From `/proc` it could be the runtime itself (CVE-2019-5736).
-fn first_word(command: &[String], field: &str) -> Result<(), Refusal> {
-    match command.first() {
+fn program(word: Option<&str>, field: &str) -> Result<(), Refusal> {
+    match word {
         Some(word) if word.contains('/') && is_system(word) => Err(Refusal::new(
             Rule::Command,
             format!("{} is no program of the image", quote(word)),
