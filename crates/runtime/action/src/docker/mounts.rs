@@ -89,11 +89,11 @@ fn bind(text: &str) -> Result<Bind, Refusal> {
         // What begins with a path is a mount of the host, whatever comes after.
         [source, _, _, _, ..] if is_path(source) => return Err(of_the_host(source)),
         // A volume has two letters at least, so that this is a drive of Windows.
-        [drive, path, ..] if drive.len() == 1 && path.starts_with('\\') => {
-            return Err(of_the_host(&format!("{drive}:{path}")));
-        }
-        [drive, path, target, ..]
-            if drive.len() == 1 && path.starts_with('/') && target.starts_with('/') =>
+        [drive, path, rest @ ..]
+            if drive.len() == 1
+                && (path.starts_with('\\')
+                    || path.starts_with('/')
+                        && rest.first().is_some_and(|target| target.starts_with('/'))) =>
         {
             return Err(of_the_host(&format!("{drive}:{path}")));
         }
