@@ -1,7 +1,7 @@
 //! What an `[[issuer]]` means, the same for broker and gate.
 
 use super::{Told, listed};
-use cofferdam_token::settings::IssuerSettings;
+use cofferdam_token::settings::{IssuerSettings, KeyFile};
 
 pub(super) fn explain(issuer: &IssuerSettings, told: &mut Told) {
     let name = &issuer.issuer;
@@ -67,9 +67,9 @@ fn keys(issuer: &IssuerSettings, told: &mut Told) {
     let synced = source.map_or(String::new(), |url| {
         format!("; `cofferdam keys sync` fetches them: {url}")
     });
-    let keys = std::fs::read(file).ok();
     // What is wrong with the file is among the errors.
-    let keys = keys.and_then(|bytes| IssuerSettings::parse_keys(&bytes).ok());
+    let keys = KeyFile::open(file).ok();
+    let keys = keys.and_then(|file| file.store().keys());
     let ids = keys.map_or(String::new(), |keys| {
         let ids = keys.keys().iter();
         let ids = ids.map(|key| key.kid().unwrap_or(key.thumbprint()));
