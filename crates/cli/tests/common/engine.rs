@@ -44,13 +44,18 @@ pub fn has_docker_cli(test: &str) -> bool {
     found
 }
 
-/// Says that a test was skipped, past the capture of its output.
+/// Says that a test was skipped for want of an engine, or of what drives one.
 ///
 /// # Panics
 /// Under `COFFERDAM_REQUIRE_ENGINE=1`.
 pub fn skip(test: &str, why: &str) {
     let required = std::env::var("COFFERDAM_REQUIRE_ENGINE").is_ok_and(|value| value == "1");
     assert!(!required, "{test}: {why}, and COFFERDAM_REQUIRE_ENGINE=1");
+    say_skipped(test, why);
+}
+
+/// Says that a test, or a part of one, was skipped, past the capture of its output.
+pub fn say_skipped(test: &str, why: &str) {
     let text = format!("\nSKIPPED {test}: {why}\n");
     std::io::stderr().write_all(text.as_bytes()).unwrap();
 }
