@@ -29,9 +29,6 @@ fn placed(cofferdam: &Cofferdam) -> String {
     let folder = cofferdam.folder.path();
     let made = cofferdam.run(&["audit", "new-key", "audit.example", "audit.key"]);
     assert_eq!(made.status.code(), Some(0));
-    for name in ["idp.json", "github.json"] {
-        cofferdam.file(name, KEYS);
-    }
     for name in ["policies", "run"] {
         std::fs::create_dir(folder.join(name)).unwrap();
     }
@@ -39,11 +36,30 @@ fn placed(cofferdam: &Cofferdam) -> String {
         "policies/one.cedar",
         "@id(\"one\") permit (principal, action, resource);",
     );
-    let text = std::fs::read_to_string(shipped("broker.toml")).unwrap();
+    let text = moved(cofferdam, "broker.toml");
     // With policies of its own, which may be an example there.
     let lines = text.lines().filter(|line| !line.starts_with("policy = "));
     let text: Vec<&str> = ["policy = \"policies\""].into_iter().chain(lines).collect();
     text.join("\n")
+}
+
+/// The shipped gate's, in the same way.
+fn placed_gate(cofferdam: &Cofferdam) -> String {
+    std::fs::create_dir(cofferdam.folder.path().join("tls")).unwrap();
+    cofferdam.file("tls/server.pem", SERVER.0);
+    let key = cofferdam.file("tls/server.key", SERVER.1);
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    moved(cofferdam, "gate.toml")
+}
+
+/// A shipped file whose folders are that of the test and whose accounts are there, with the keys of
+/// the issuers.
+fn moved(cofferdam: &Cofferdam, name: &str) -> String {
+    for name in ["idp.json", "github.json"] {
+        cofferdam.file(name, KEYS);
+    }
+    std::fs::read_to_string(shipped(name))
+        .unwrap()
         .replace("/etc/cofferdam/", "")
         .replace("/var/lib/cofferdam-keys/", "")
         .replace("/run/cofferdam/", "run/")
@@ -107,6 +123,12 @@ fn the_shipped_broker_is_explained_and_weakened_by_nothing_but_what_ci_jobs_are_
     assert_eq!(roles, format!("{given} roles ci-job"));
     assert!(scopes.starts_with(&format!("{given} scopes system:read containers:read ")));
     assert!(!scopes.contains("exec") && !scopes.contains("tenants"));
+
+    let cofferdam = Cofferdam::new();
+    let text = placed(&cofferdam);
+    cofferdam.file("broker.toml", &text);
+    let (code, _, warned) = check(&cofferdam, &["broker.toml"]);
+    assert_eq!(code, Some(0), "{warned}");
 }
 
 #[test]
@@ -123,6 +145,13 @@ fn the_shipped_gate_is_explained_and_weakened_by_nothing() {
     }
     let other = |line: &&str| !is_of_this_machine(line);
     assert_eq!(warned.lines().filter(other).count(), 0, "{warned}");
+
+    // Where all that it names is there, nothing is left to say.
+    let cofferdam = Cofferdam::new();
+    let text = placed_gate(&cofferdam);
+    cofferdam.file("gate.toml", &text);
+    let (code, _, warned) = check(&cofferdam, &["--strict", "gate.toml"]);
+    assert_eq!((code, warned.as_str()), (Some(0), ""));
 }
 
 #[test]
