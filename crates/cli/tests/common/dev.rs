@@ -20,6 +20,23 @@ const READY: Duration = Duration::from_secs(120);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// Looks until there is something to see, and fails with `what` where there is nothing within `limit`.
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(
+            began.elapsed() < limit,
+            "{what}: not so after {} s",
+            limit.as_secs()
+        );
+        // What other processes write, serve and leave behind announces itself to nobody.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Gate, broker and, unless another is named, the embedded engine. They end with this.
 pub struct Dev {
     folder: Option<tempfile::TempDir>,
@@ -53,7 +70,7 @@ impl Dev {
         let says = dir.with_extension("says");
         let file = std::fs::File::create(&says).unwrap();
         // Tests that are started by `nohup` hand on that SIGHUP is ignored.
-        let mut child = Command::new("/usr/bin/env")
+        let child = Command::new("/usr/bin/env")
             .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_cofferdam")])
             .args(["gate", "--dev", "--listen", "127.0.0.1:0", "--dir"])
             .arg(dir)
@@ -64,29 +81,22 @@ impl Dev {
             .stderr(file)
             .spawn()
             .unwrap();
-        let began = Instant::now();
-        let json = loop {
-            // It is renamed into its place, so what is there is whole.
-            if let Ok(text) = std::fs::read_to_string(dir.join("dev.json")) {
-                break serde_json::from_str(&text).unwrap();
-            }
-            let said = || std::fs::read_to_string(&says).unwrap();
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("`gate --dev` has ended: {status}\n{}", said());
-            }
-            if began.elapsed() > READY {
-                // It may end in this moment.
-                let _ = child.kill();
-                panic!("`gate --dev` is not ready after {READY:?}\n{}", said());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        Self {
+        let mut dev = Self {
             folder: None,
             dir: dir.to_owned(),
             child,
-            json,
-        }
+            json: Value::Null,
+        };
+        dev.json = until("`gate --dev` is ready", READY, || {
+            // It is renamed into its place, so what is there is whole.
+            if let Ok(text) = std::fs::read_to_string(dir.join("dev.json")) {
+                return Some(serde_json::from_str(&text).unwrap());
+            }
+            let ended = dev.ended();
+            assert_eq!(ended, None, "`gate --dev` has ended");
+            None
+        });
+        dev
     }
 
     /// The directory of everything that it has made.
@@ -165,35 +175,46 @@ impl Dev {
 
     /// Opens a connection to the Docker API.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.docker_address()).unwrap();
-        stream.set_read_timeout(Some(ANSWER)).unwrap();
-        stream
+        connect(self.docker_address()).unwrap()
     }
 
     /// Sends bytes as they are, and reads what is answered until the gate closes.
     pub fn raw(&self, bytes: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        // The gate may refuse by the head, and close before it has read everything.
-        let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        // A reset after a refusal leaves what was read before.
-        let _ = stream.read_to_end(&mut answer);
-        Answer::of(&answer)
+        exchange(self.connect(), bytes)
     }
 
-    /// One request as somebody, with a JSON body where there is one.
+    /// One request to the Docker API as somebody, with a JSON body where there is one.
     pub fn ask(&self, name: &str, method: &str, target: &str, body: Option<&Value>) -> Answer {
+        let token = self.token(name);
+        Self::ask_at(self.docker_address(), &token, method, target, body).unwrap()
+    }
+
+    /// The same to the REST API.
+    pub fn rest(&self, name: &str, method: &str, target: &str, body: Option<&Value>) -> Answer {
+        let (_, address) = self.rest_url().split_once("://").unwrap();
+        let address = address.parse().unwrap();
+        Self::ask_at(address, &self.token(name), method, target, body).unwrap()
+    }
+
+    /// The same to whatever gate listens at an address, with a token. The error is that of
+    /// connecting.
+    pub fn ask_at(
+        address: SocketAddr,
+        token: &str,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> std::io::Result<Answer> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let kind = match body.is_empty() {
             true => "",
             false => "Content-Type: application/json\r\n",
         };
-        let head = format!(
-            "{method} {target} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n",
-            self.token(name),
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.raw(&[head.as_bytes(), body.as_bytes()].concat())
+        Ok(exchange(connect(address)?, request.as_bytes()))
     }
 
     /// What it has said on its standard output and error.
@@ -240,6 +261,10 @@ impl Dev {
 impl Drop for Dev {
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if self.json.is_null() {
+                // It was never ready, and may not hear.
+                self.signal(rustix::process::Signal::KILL);
+            }
             self.stop();
         }
         if std::thread::panicking() {
@@ -250,6 +275,21 @@ impl Drop for Dev {
             eprintln!("`gate --dev` said at last:\n{}", last.join("\n"));
         }
     }
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    Ok(stream)
+}
+
+fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Answer {
+    // The gate may refuse by the head, and close before it has read everything.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    // A reset after a refusal leaves what was read before.
+    let _ = stream.read_to_end(&mut answer);
+    Answer::of(&answer)
 }
 
 /// An answer over HTTP, as it came.

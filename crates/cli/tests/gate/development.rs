@@ -1,22 +1,15 @@
 //! `gate --dev`: what it makes, keeps, and leaves behind.
 
-use crate::dev::{Answer, Dev};
+use crate::dev::{Dev, until};
 use crate::engine;
-use serde_json::json;
-use std::io::{Read as _, Write as _};
+use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Waits for something with a deadline.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+/// How long what is waited for may take.
+const SOON: Duration = Duration::from_secs(20);
 
 fn is_running(pid: u32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
@@ -64,12 +57,11 @@ fn one_command_serves_containers_to_whoever_has_a_token() {
     );
 
     // What nobody waits for, such as a refusal, is written a moment later.
-    let mut events = Vec::new();
-    until("the refusal is not in the log", || {
+    let events = until("the refusal is in the log", SOON, || {
         let records = dev.records(&["search", "--action", "container.create"]);
-        let event = |record: &serde_json::Value| record["event"].as_str().unwrap().to_owned();
-        events = records.iter().map(event).collect();
-        events.len() >= 5
+        let event = |record: &Value| record["event"].as_str().unwrap().to_owned();
+        let events: Vec<String> = records.iter().map(event).collect();
+        (events.len() >= 5).then_some(events)
     });
     assert_eq!(
         events,
@@ -81,35 +73,21 @@ fn one_command_serves_containers_to_whoever_has_a_token() {
 #[test]
 fn the_rest_api_runs_a_command_and_streams_its_output() {
     let dev = Dev::start();
-    let ask = |method: &str, target: &str, body: &str| {
-        let address = dev.rest_url().split_once("://").unwrap().1;
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        let kind = match body.is_empty() {
-            true => "",
-            false => "Content-Type: application/json\r\n",
-        };
-        let request = format!(
-            "{method} {target} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
-            dev.token("alice-exec"),
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        Answer::of(&answer)
+    let ask = |method: &str, target: &str, body: Option<&Value>| {
+        dev.rest("alice-exec", method, target, body)
     };
     let create = json!({ "image": "allowed/app:1", "name": "web", "process": { "command": ["sleep", "60"] } });
-    let made = ask("POST", "/v1/containers", &create.to_string());
+    let made = ask("POST", "/v1/containers", Some(&create));
     assert_eq!(made.status, 201, "{}", made.text());
-    assert_eq!(ask("POST", "/v1/containers/web/start", "").status, 204);
+    assert_eq!(ask("POST", "/v1/containers/web/start", None).status, 204);
     let command = json!({ "command": ["echo", "from inside"], "attach_stdout": true });
-    let exec = ask("POST", "/v1/containers/web/exec", &command.to_string());
+    let exec = ask("POST", "/v1/containers/web/exec", Some(&command));
     let exec = exec.json()["Id"].as_str().unwrap().to_owned();
-    let output = ask("POST", &format!("/v1/exec/{exec}/start"), "");
+    let output = ask("POST", &format!("/v1/exec/{exec}/start"), None);
     assert_eq!(output.status, 200);
     // A frame of standard output: its kind, its length, and what was written.
     assert_eq!(output.body, b"\x01\0\0\0\0\0\0\x0cfrom inside\n");
-    let ended = ask("GET", &format!("/v1/exec/{exec}"), "");
+    let ended = ask("GET", &format!("/v1/exec/{exec}"), None);
     assert_eq!(ended.json()["ExitCode"], 0, "{}", ended.text());
 }
 
@@ -147,7 +125,10 @@ fn the_docker_command_line_works_as_the_printed_line_says() {
 #[test]
 fn the_rest_api_answers_as_the_printed_line_says() {
     if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("SKIPPED, since `curl` is not installed: the REST API as the printed line says");
+        engine::say_skipped(
+            "the REST API as the printed line says",
+            "`curl` is not installed",
+        );
         return;
     }
     for more in [&[][..], &["--tls"]] {
@@ -158,12 +139,10 @@ fn the_rest_api_answers_as_the_printed_line_says() {
             assert_eq!(dev.ask("alice", "POST", create, Some(&body)).status, 201);
         }
         // It is printed after `dev.json` was written.
-        let mut line = String::new();
-        until("the line is printed", || {
+        let line = until("the line is printed", SOON, || {
             let said = dev.said();
             let printed = said.lines().find(|line| line.contains("| curl"));
-            line = printed.unwrap_or_default().to_owned();
-            !line.is_empty()
+            printed.map(str::to_owned)
         });
         // `?all=1` for what was made and not started.
         let asked = Command::new("sh")
@@ -191,8 +170,8 @@ fn a_program_that_knows_only_a_socket_gets_its_token_added() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    until("the socket is served", || {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
+    until("the socket is served", SOON, || {
+        std::os::unix::net::UnixStream::connect(&socket).ok()
     });
     let docker = |args: &[&str]| {
         let output = Command::new("docker")
@@ -335,7 +314,13 @@ fn a_directory_that_others_own_or_write_into_is_no_place_for_keys() {
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
     match chown(&dir, Some(64001), None) {
         Ok(()) => refused("it belongs to another user"),
-        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+        Err(error) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            engine::skip(
+                "a directory of another user's",
+                "only root can give one away",
+            );
+        }
     }
 }
 
@@ -347,12 +332,8 @@ fn a_closed_terminal_stops_it_in_order() {
         .map(|name| dev.child(name).unwrap())
         .collect();
     dev.signal(rustix::process::Signal::HUP);
-    let mut ended = None;
-    until("it ends with the terminal", || {
-        ended = dev.ended();
-        ended.is_some()
-    });
-    assert_eq!(ended.unwrap().code(), Some(0));
+    let ended = until("it ends with the terminal", SOON, || dev.ended());
+    assert_eq!(ended.code(), Some(0));
     assert!(!dev.dir().join("dev.json").exists());
     assert!(children.iter().all(|pid| !is_running(*pid)));
 }
@@ -368,10 +349,11 @@ fn a_broker_that_dies_is_said_to_be_gone_and_comes_back() {
             .status
     };
     let mut seen = std::collections::BTreeSet::new();
-    until("the broker comes back", || {
+    until("the broker comes back", SOON, || {
         let status = status();
         seen.insert(status);
-        status == 200 && dev.child("broker").is_some_and(|pid| pid != before)
+        let broker = dev.child("broker").filter(|pid| *pid != before);
+        broker.filter(|_| status == 200)
     });
     // Whoever asks in between hears that it is gone, and nothing else.
     assert!(
@@ -394,8 +376,9 @@ fn the_others_end_with_the_first_however_it_ends() {
         .collect();
     dev.signal(rustix::process::Signal::KILL);
     dev.stop();
-    until("all have ended", || {
-        children.iter().all(|pid| !is_running(*pid))
+    until("all have ended", SOON, || {
+        let have_ended = children.iter().all(|pid| !is_running(*pid));
+        have_ended.then_some(())
     });
 }
 

@@ -2,18 +2,18 @@
 //! change that reached the engine has its intent in the log, the log verifies, and nothing was done
 //! twice.
 
-use crate::dev::{Answer, Dev};
+use crate::dev::{Dev, until};
 use crate::recorder::{Recorder, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const ACTIONS: usize = 2000;
 const CLIENTS: usize = 4;
@@ -120,58 +120,28 @@ fn child_of(parent: u32, name: &str) -> Option<Pid> {
     children.next()
 }
 
-/// One request on a connection of its own; nothing where no whole answer came.
-fn ask(address: SocketAddr, token: &str, method: &str, target: &str, body: &str) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .ok()?;
-    let kind = match body.is_empty() {
-        true => "",
-        false => "Content-Type: application/json\r\n",
-    };
-    let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: gate\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).ok()?;
-    let answer = Answer::of(&bytes);
-    (answer.status != 0).then_some(answer)
-}
-
 /// Waits until a container action could be done again.
 fn wait(address: &Mutex<SocketAddr>, token: &str) {
-    let began = Instant::now();
-    loop {
+    until("something answers", Duration::from_secs(60), || {
         let to = *address.lock().unwrap();
-        let answer = ask(to, token, "GET", "/v1.41/containers/json", "");
-        if answer.is_some_and(|answer| answer.status == 200) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "nothing answers");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let answer = Dev::ask_at(to, token, "GET", "/v1.41/containers/json", None).ok()?;
+        (answer.status == 200).then_some(())
+    });
 }
 
 /// What is asked for as the action of this number: a container, or a volume, or its removal.
-fn action(number: usize) -> (&'static str, String, String) {
+fn action(number: usize) -> (&'static str, String, Option<Value>) {
     match number % 4 {
         0 => (
             "POST",
             format!("/v1.41/containers/create?name=c-{number}"),
-            json!({ "Image": "allowed/app:1", "Cmd": ["true"] }).to_string(),
+            Some(json!({ "Image": "allowed/app:1", "Cmd": ["true"] })),
         ),
-        3 => (
-            "DELETE",
-            format!("/v1.41/volumes/v-{}", number - 2),
-            String::new(),
-        ),
+        3 => ("DELETE", format!("/v1.41/volumes/v-{}", number - 2), None),
         _ => (
             "POST",
             "/v1.41/volumes/create".to_owned(),
-            json!({ "Name": format!("v-{number}") }).to_string(),
+            Some(json!({ "Name": format!("v-{number}") })),
         ),
     }
 }
@@ -223,11 +193,12 @@ fn whatever_is_killed_every_change_has_its_intent_and_none_is_done_twice() {
                     }
                     let (method, target, body) = action(number);
                     let to = *address.lock().unwrap();
-                    match ask(to, token, method, &target, &body) {
-                        Some(answer) if answer.status == 201 => {
+                    let answer = Dev::ask_at(to, token, method, &target, body.as_ref());
+                    match answer.map_or(0, |answer| answer.status) {
+                        201 => {
                             accepted.lock().unwrap().insert(number);
                         }
-                        Some(answer) if answer.status < 500 => {}
+                        100..500 => {}
                         // Whoever was killed is on the way back.
                         _ => wait(address, token),
                     }
