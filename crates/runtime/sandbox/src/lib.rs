@@ -11,8 +11,10 @@
 //! [`confine`] answers with a [`Report`] that says measure by measure what holds. What none of this
 //! stops is in `docs/gate/sandbox.md`.
 //!
-//! Beside it stands what both do around that: [`bind`] makes a socket, before the process is
-//! confined, and [`notify`] tells the service manager how it goes, after it.
+//! Beside it stands what both do around that. [`bind`] makes a socket, before the process is confined,
+//! and [`notify`] tells the service manager how it goes, after it. [`user_number`], [`group_number`]
+//! and [`user_name`] look accounts up. [`read_by_others`], [`written_by_others`] and [`is_shared`] say
+//! who else has a hand in the files and directories that a configuration names.
 
 mod confinement;
 mod descriptors;
@@ -22,9 +24,9 @@ mod identity;
 mod landlock;
 mod notify;
 mod permissions;
-mod places;
 mod privileges;
 mod report;
+mod shared_directories;
 mod socket;
 mod system_calls;
 
@@ -34,6 +36,6 @@ pub use error::Error;
 pub use identity::{group_number, user_name, user_number};
 pub use notify::notify;
 pub use permissions::{read_by_others, written_by_others};
-pub use places::is_shared;
 pub use report::{Line, Measure, Report};
+pub use shared_directories::is_shared;
 pub use socket::{SocketFile, bind};
