@@ -6,7 +6,7 @@ use cofferdam_policy::{
     parse_cases,
 };
 
-use crate::support::{NOW, SHIPPED, decide, principal, set};
+use crate::support::{SHIPPED, decide, principal, request, set};
 
 fn action(kind: ActionKind) -> Action {
     serde_json::from_str(example(kind)).unwrap()
@@ -141,14 +141,7 @@ fn objects_that_are_not_those_of_the_action_are_denied() {
     let volume = Resource::new(ResourceKind::Volume, "v", Some("a"));
     let everyone = Resource::everyone();
     let decide = |action: &Action, resources: &[Resource<'_>]| {
-        let principal = principal("a", &[], &[]);
-        policies.decide(&Request {
-            principal,
-            action,
-            given_name: action.given_name(),
-            resources,
-            now: NOW,
-        })
+        policies.decide(&request(principal("a", &[], &[]), action, resources))
     };
     assert!(decide(&inspect, &[container]).is_allowed());
     assert!(decide(&list, &[]).is_allowed());
@@ -308,11 +301,8 @@ fn a_name_is_the_one_that_the_caller_gave_and_not_that_in_the_action() {
         let resources = &web[..action.references().len()];
         let decide = |given_name| {
             policies.decide(&Request {
-                principal: principal("a", &[], &[]),
-                action: &action,
                 given_name,
-                resources,
-                now: NOW,
+                ..request(principal("a", &[], &[]), &action, resources)
             })
         };
         assert!(!decide(Some("prod-1")).is_allowed(), "{text}");

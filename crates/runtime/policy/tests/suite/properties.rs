@@ -1,11 +1,11 @@
 //! What holds for any request.
 
 use cofferdam_action::action::{Action, ActionKind};
-use cofferdam_policy::{Decision, Request, Resource, ResourceKind, example};
+use cofferdam_policy::{Decision, Resource, ResourceKind, example};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use crate::support::{NOW, SHIPPED, named, principal, set};
+use crate::support::{SHIPPED, named, principal, request, set};
 
 const ROLES: [&str; 6] = ["reader", "runner", "operator", "ci-job", "agent", "other"];
 
@@ -72,13 +72,7 @@ proptest! {
         foreign[at % names.len()] = true;
         let resources = resources(&names, &foreign);
         let principal = principal("alice", &roles, &scopes);
-        let request = Request {
-            principal,
-            action: &action,
-            given_name: action.given_name(),
-            resources: &resources,
-            now: NOW,
-        };
+        let request = request(principal, &action, &resources);
         prop_assert!(!SHIPPED.decide(&request).is_allowed());
     }
 
@@ -94,13 +88,7 @@ proptest! {
         scopes.push("tenants:all");
         let resources = resources(&names, &foreign);
         let principal = principal("alice", &roles, &scopes);
-        let request = Request {
-            principal,
-            action: &action,
-            given_name: action.given_name(),
-            resources: &resources,
-            now: NOW,
-        };
+        let request = request(principal, &action, &resources);
         let decision = SHIPPED.decide(&request);
         if decision.is_allowed() {
             prop_assert!(roles.contains(&"operator"));
@@ -131,13 +119,7 @@ proptest! {
         let names = named(&action);
         let resources = resources(&names, &[false]);
         let principal = principal("alice", &[], &[]);
-        let request = Request {
-            principal,
-            action: &action,
-            given_name: action.given_name(),
-            resources: &resources,
-            now: NOW,
-        };
+        let request = request(principal, &action, &resources);
         let decision = set(&text).decide(&request);
         let allowed = permits > 0 && action.kind() != forbidden;
         prop_assert_eq!(decision.is_allowed(), allowed);
@@ -161,13 +143,7 @@ proptest! {
             .collect();
         let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
         let principal = principal("alice", &roles, &[]);
-        let request = Request {
-            principal,
-            action: &action,
-            given_name: action.given_name(),
-            resources: &owned,
-            now: NOW,
-        };
+        let request = request(principal, &action, &owned);
         let Decision::Deny { reason, .. } = SHIPPED.decide(&request) else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use cofferdam_policy::{Decision, PolicySet, Principal, Request, Resource, Resour
 /// The shipped set, read once.
 pub(crate) static SHIPPED: LazyLock<PolicySet> = LazyLock::new(|| PolicySet::shipped().unwrap());
 
-pub(crate) const NOW: u64 = 1_795_521_600;
+const NOW: u64 = 1_795_521_600;
 
 pub(crate) fn set(text: &str) -> PolicySet {
     PolicySet::parse([Source::new("p.cedar", text)]).unwrap_or_else(|error| panic!("{error}"))
@@ -27,6 +27,21 @@ pub(crate) fn principal<'a>(
         scopes: scopes.to_vec(),
         roles: roles.to_vec(),
         groups: vec!["developers"],
+    }
+}
+
+/// By the name that the action has.
+pub(crate) fn request<'a>(
+    principal: Principal<'a>,
+    action: &'a Action,
+    resources: &'a [Resource<'a>],
+) -> Request<'a> {
+    Request {
+        principal,
+        action,
+        given_name: action.given_name(),
+        resources,
+        now: NOW,
     }
 }
 
@@ -56,11 +71,5 @@ pub(crate) fn decide(
         .iter()
         .map(|(kind, name)| Resource::new(*kind, name, owner(*kind, name)).named(name))
         .collect();
-    policies.decide(&Request {
-        principal,
-        action,
-        given_name: action.given_name(),
-        resources: &resources,
-        now: NOW,
-    })
+    policies.decide(&request(principal, action, &resources))
 }
