@@ -1,19 +1,22 @@
 //! `gate.toml`: what the operator of a gate writes.
 
+mod limits;
 mod text;
+mod warnings;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cofferdam_guard::metadata_url;
-use cofferdam_sandbox::{Enforcement, read_by_others, written_by_others};
+use cofferdam_sandbox::Enforcement;
 use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
 
 use crate::tls::{self, TlsError};
+
+pub use limits::LimitSettings;
 
 /// Bytes that a configuration file may have.
 const MAX_FILE: u64 = 1 << 20;
@@ -112,63 +115,6 @@ pub enum ClientCertificates {
     Required,
 }
 
-/// `[limits]`. A caller is counted by issuer and owner: by what tells tenants apart.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitSettings {
-    /// Requests that one caller may make in a second, on average.
-    pub requests_per_second: u32,
-    /// Requests that one caller may make at once after a pause.
-    pub burst: u32,
-    /// Requests of one caller that may be under way.
-    pub concurrent: u32,
-    /// Streams of one caller that may be open: logs that are followed, attached terminals,
-    /// events, waiting, copies, pulls.
-    pub streams: u32,
-    /// Connections, all together.
-    pub connections: usize,
-    /// Connections of one address, or of one IPv6 network of 64 bits.
-    pub connections_per_peer: usize,
-    /// Bytes of an uploaded archive.
-    #[serde(deserialize_with = "text::size")]
-    pub archive: u64,
-    /// How long a TLS handshake may take, and then the head of a request: of the first from the
-    /// beginning of the connection, of others from their first byte.
-    #[serde(deserialize_with = "text::duration")]
-    pub head: Duration,
-    /// How long a JSON body may take as a whole, and each part of an archive.
-    #[serde(deserialize_with = "text::duration")]
-    pub body: Duration,
-    /// How long a connection is kept after an answer while nothing more is asked on it.
-    #[serde(deserialize_with = "text::duration")]
-    pub idle: Duration,
-    /// How long a client may leave a short answer unread.
-    #[serde(deserialize_with = "text::duration")]
-    pub unread: Duration,
-    /// How long streams may go on after the gate was told to stop.
-    #[serde(deserialize_with = "text::duration")]
-    pub stop: Duration,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            requests_per_second: 200,
-            burst: 400,
-            concurrent: 64,
-            streams: 128,
-            connections: 4096,
-            connections_per_peer: 1024,
-            archive: 1 << 30,
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(10),
-            idle: Duration::from_secs(75),
-            unread: Duration::from_secs(60),
-            stop: Duration::from_secs(10),
-        }
-    }
-}
-
 /// What is wrong with a configuration. `Display` begins with the file, and its line where there is
 /// one.
 #[derive(Debug, thiserror::Error)]
@@ -240,9 +186,7 @@ impl GateConfig {
             error,
         };
         let text = text::read(path, MAX_FILE).map_err(fail)?;
-        let mut config = Self::parse(&text, path)?;
-        config.source = Some(std::path::absolute(path).map_err(fail)?);
-        Ok(config)
+        Self::parse(&text, path)
     }
 
     /// Reads the text of a file; `path` is for messages, and for paths that are relative.
@@ -255,11 +199,12 @@ impl GateConfig {
             line: text::line(text, error.span()),
             message: error.message().trim_end().replace('\n', ", "),
         })?;
-        let file = std::path::absolute(path).map_err(|error| ConfigError::Read {
+        let source = std::path::absolute(path).map_err(|error| ConfigError::Read {
             path: path.to_owned(),
             error,
         })?;
-        config.begin_at(file.parent().unwrap_or(&file));
+        config.begin_at(source.parent().unwrap_or(&source));
+        config.source = Some(source);
         config.check()?;
         Ok(config)
     }
@@ -330,54 +275,7 @@ impl GateConfig {
     /// What weakens this configuration, a sentence each: for `config check`.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings: Vec<String> = self
-            .issuers
-            .iter()
-            .flat_map(IssuerSettings::warnings)
-            .collect();
-        if self.plain_http && self.tls.is_none() {
-            warnings.push(
-                "`plain_http` lets tokens pass in the clear between the proxy and the gate: whoever reads along can use them"
-                    .to_owned(),
-            );
-        }
-        if self.sandbox == Enforcement::BestEffort {
-            warnings.push(
-                "`sandbox = \"best-effort\"` starts the gate even where it cannot be confined"
-                    .to_owned(),
-            );
-        }
-        if self.user.is_none() {
-            warnings.push(
-                "no `user` is set: the gate runs as whoever starts it, which must not be the broker's user nor root"
-                    .to_owned(),
-            );
-        }
-        for issuer in self.issuers.iter().filter(|issuer| issuer.keys.is_none()) {
-            warnings.push(format!(
-                "the gate fetches the keys of `{}` itself, so it may open connections; `cofferdam keys sync` and `keys` spare it that",
-                issuer.issuer
-            ));
-        }
-        for directory in self.directories() {
-            if cofferdam_sandbox::is_shared(&directory) {
-                warnings.push(format!(
-                    "a taken-over gate may read whatever its user may in all of `{}`, since the sandbox opens the directories of the files that the configuration names; use one of the gate's own, such as `/etc/cofferdam`",
-                    directory.display()
-                ));
-            }
-        }
-        if let Some(tls) = &self.tls {
-            warnings.extend(read_by_others(&tls.key, "can pass for the gate"));
-            if let Some(authority) = &tls.client_ca {
-                let then = "can show a certificate as any client";
-                warnings.extend(written_by_others(authority, then));
-            }
-        }
-        if let Some(source) = &self.source {
-            warnings.extend(written_by_others(source, "can open the gate"));
-        }
-        warnings
+        warnings::of(self)
     }
 
     /// The file that it was read from.
@@ -440,37 +338,10 @@ impl GateConfig {
     }
 }
 
-impl LimitSettings {
-    fn check(&self) -> Result<(), ConfigError> {
-        let counts = [
-            ("requests_per_second", u64::from(self.requests_per_second)),
-            ("burst", u64::from(self.burst)),
-            ("concurrent", u64::from(self.concurrent)),
-            ("streams", u64::from(self.streams)),
-            ("connections", self.connections as u64),
-            ("connections_per_peer", self.connections_per_peer as u64),
-            ("archive", self.archive),
-        ];
-        let times = [
-            ("head", self.head),
-            ("body", self.body),
-            ("idle", self.idle),
-            ("unread", self.unread),
-        ];
-        let times = times.map(|(name, time)| (name, u64::from(!time.is_zero())));
-        match counts
-            .into_iter()
-            .chain(times)
-            .find(|(_, value)| *value == 0)
-        {
-            Some((name, _)) => Err(ConfigError::NoLimit(name)),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const LEAST: &str = r#"
@@ -572,8 +443,12 @@ keys = "/etc/cofferdam/keys/idp.json"
 
     #[test]
     fn the_sandbox_learns_what_is_read_and_where_keys_come_from() {
-        let config = parse(LEAST).unwrap();
-        assert_eq!(config.readable(), [PathBuf::from("/etc/cofferdam/keys")]);
+        let config = GateConfig::parse(LEAST, Path::new("/etc/cofferdam/gate.toml")).unwrap();
+        let expected = [
+            PathBuf::from("/etc/cofferdam"),
+            "/etc/cofferdam/keys".into(),
+        ];
+        assert_eq!(config.readable(), expected);
         assert!(config.connects_to().is_empty());
         let fetching = change(
             "keys = \"/etc/cofferdam/keys/idp.json\"",
@@ -601,21 +476,10 @@ keys = "/etc/cofferdam/keys/idp.json"
             format!("{text}\n[tls]\ncert = \"tls/c\"\nkey = \"tls/k\"\nclient_ca = \"../ca\"\n");
         let config = GateConfig::parse(&text, Path::new("/a/b/gate.toml")).unwrap();
         assert_eq!(config.broker, Path::new("/a/b/broker.sock"));
-        let expected = ["/a/b/..", "/a/b/keys", "/a/b/tls"].map(PathBuf::from);
+        let expected = ["/a/b", "/a/b/..", "/a/b/keys", "/a/b/tls"].map(PathBuf::from);
         assert_eq!(config.readable(), expected);
         let here = std::env::current_dir().unwrap();
         assert_eq!(parse(&text).unwrap().broker, here.join("broker.sock"));
-    }
-
-    #[test]
-    fn a_directory_of_the_system_is_not_to_be_opened_for_one_file() {
-        let warned = |keys: &str| {
-            let config = change("/etc/cofferdam/keys/idp.json", keys).unwrap();
-            let warnings = config.warnings();
-            warnings.iter().any(|it| it.contains("all of `/etc`"))
-        };
-        assert!(warned("/etc/idp.json"));
-        assert!(!warned("/etc/cofferdam/idp.json"));
     }
 
     #[test]
