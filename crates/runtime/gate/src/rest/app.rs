@@ -2,7 +2,7 @@
 //! stands around them all.
 
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_service::Service as _;
 use actix_web::body::BoxBody;
@@ -11,6 +11,7 @@ use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::web::Data;
 use actix_web::{App, HttpResponse};
+use bytes::Bytes;
 use cofferdam_action::action::ActionKind;
 use cofferdam_guard::{Guard, GuardedApp, Resource, authenticated, get, method, resource, scope};
 use futures_util::future::Either;
@@ -38,6 +39,9 @@ const METHODS: [Method; 7] = [
     Method::DELETE,
     Method::OPTIONS,
 ];
+
+/// The OpenAPI document, which is the same for everybody.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi::document().to_string().into());
 
 /// Every path that could be one of an action.
 const ANY: &str = "/v1/{path:.*}";
@@ -117,11 +121,10 @@ pub(super) fn application(
 /// the broker that asks for it, so that the audit log has who lacks it. For the same reason what could
 /// be an operation and is none asks for a caller too.
 fn declare(guard: &Guard) -> GuardedApp {
-    let document: Arc<str> = openapi::document().to_string().into();
-    let openapi = move || {
+    let openapi = || {
         let response = HttpResponse::Ok()
             .content_type("application/json")
-            .body(document.to_string());
+            .body(DOCUMENT.clone());
         ready(response)
     };
     let mut app = guard
