@@ -7,6 +7,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
+use crate::caller::thumbprint;
 use crate::connection;
 use crate::gate::Gate;
 use crate::listener::{Accepted, Listener};
@@ -28,10 +29,12 @@ async fn connection(gate: Arc<Gate>, accepted: Accepted) {
     let Some((tap, head)) = connection::open(stream, peer, &gate.live()).await else {
         return;
     };
+    let certificate = tap.io().certificate();
     let connection = Arc::new(Connection {
         gate: Arc::clone(&gate),
         peer,
-        certificate: tap.io().certificate(),
+        thumbprint: certificate.as_deref().map(thumbprint),
+        certificate,
         head,
         _slot: slot,
     });

@@ -18,7 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, Version};
 
 use crate::broker::{Reply, ReplyBody, Success, is_stream};
-use crate::caller::{Presented, thumbprint};
+use crate::caller::Presented;
 use crate::connection::tap::{self, Follows};
 use crate::gate::{Gate, Live};
 use crate::limits::{Permit, Slot};
@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The client's certificate in DER.
     pub(super) certificate: Option<Vec<u8>>,
+    /// Its thumbprint, for the broker.
+    pub(super) thumbprint: Option<String>,
     pub(super) head: tap::Head,
     /// Held for as long as the connection is open, its streams included.
     pub(super) _slot: Slot,
@@ -131,7 +133,7 @@ async fn judge(
     told.caller = Some(caller.clone());
     let ask = |ask| Call {
         token: RawToken::new(token),
-        certificate: connection.certificate.as_deref().map(thumbprint),
+        certificate: connection.thumbprint.clone(),
         ask,
     };
 

@@ -23,6 +23,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::Broker;
+use crate::caller::thumbprint;
 use crate::connection::tap::{LINGER, Tap};
 use crate::connection::{self, Stream};
 use crate::gate::Gate;
@@ -31,6 +32,7 @@ use crate::listener::{Accepted, Listener};
 
 use super::app::application;
 use super::body::Served;
+use super::service::Thumbprint;
 
 /// Threads that serve. Each holds its own connections to the broker.
 const WORKERS: usize = 2;
@@ -194,6 +196,7 @@ async fn server(
 fn remember(tap: &Tap<Stream>, data: &mut Extensions) {
     data.insert(tap.head().clone());
     if let Some(certificate) = tap.io().certificate() {
+        data.insert(Thumbprint(thumbprint(&certificate)));
         data.insert(ClientCertificate::new(certificate));
     }
 }

@@ -10,14 +10,12 @@ use cofferdam_action::refusal::{Refusal, Rule};
 use cofferdam_action::request::{self, BodyKind};
 use cofferdam_action::rest;
 use cofferdam_action::wire::{Ask, Call, RawToken};
+use cofferdam_guard::Principal;
 use cofferdam_guard::token::Credentials;
-use cofferdam_guard::{ClientCertificate, Principal};
 
 use crate::broker::{Broker, Reply, is_stream};
-use crate::caller::thumbprint;
 use crate::connection::tap::Head;
 use crate::gate::{Gate, Live};
-use crate::limits::Permit;
 use crate::log;
 use crate::refusal::{HttpError, Refused};
 use crate::upload::{Archive, whole};
@@ -31,6 +29,10 @@ pub(super) struct Shared {
     pub(super) live: Arc<Live>,
     pub(super) broker: Arc<Broker>,
 }
+
+/// The thumbprint of the client's certificate on a connection, for the broker.
+#[derive(Debug)]
+pub(super) struct Thumbprint(pub(super) String);
 
 /// What is told about a request that is refused, with its answer.
 #[derive(Debug)]
@@ -81,8 +83,8 @@ async fn judge(
     let ask = |ask| Call {
         token: RawToken::new(token),
         certificate: request
-            .conn_data::<ClientCertificate>()
-            .map(|certificate| thumbprint(certificate.der())),
+            .conn_data::<Thumbprint>()
+            .map(|Thumbprint(thumbprint)| thumbprint.clone()),
         ask,
     };
 
@@ -139,15 +141,14 @@ async fn judge(
     };
 
     // Ask the broker.
-    let permit: Permit = match is_stream(&action) {
-        true => {
-            if let Some(head) = request.conn_data::<Head>() {
-                head.be_patient();
-            }
-            permit.into_stream(limits)?
-        }
+    let streams = is_stream(&action);
+    let permit = match streams {
+        true => permit.into_stream(limits)?,
         false => permit,
     };
+    if streams && let Some(head) = request.conn_data::<Head>() {
+        head.be_patient();
+    }
     let call = ask(Ask::Act(Box::new(action)));
     let reply = match archive {
         Some(archive) => {
