@@ -25,10 +25,12 @@ const NEVER_OF_VOLUME: &[Never] = &[Never {
 
 const NEVER_OF_TMPFS: &[Never] = &[option("Options")];
 
-/// Options of the other types, which the engine refuses or passes over, by type.
-const FOREIGN_TO_VOLUME: &[Never] = &[foreign("BindOptions"), foreign("TmpfsOptions")];
-const FOREIGN_TO_TMPFS: &[Never] = &[
+/// What a type of mount does not take of the others: the engine refuses it or passes it over.
+const FOREIGN: &[Never] = &[
     foreign("BindOptions"),
+    foreign("ClusterOptions"),
+    foreign("ImageOptions"),
+    foreign("TmpfsOptions"),
     foreign("VolumeOptions"),
     Never {
         name: "Source",
@@ -37,9 +39,6 @@ const FOREIGN_TO_TMPFS: &[Never] = &[
         default: Default::Any,
     },
 ];
-const FOREIGN_TO_BIND: &[Never] = &[foreign("VolumeOptions"), foreign("TmpfsOptions")];
-/// Options of types that are not offered.
-const FOREIGN: &[Never] = &[foreign("ClusterOptions"), foreign("ImageOptions")];
 
 const fn foreign(name: &'static str) -> Never {
     Never {
@@ -181,11 +180,9 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
     let read_only = members.flag("ReadOnly")?;
     // A word that means something on a Mac only.
     members.text("Consistency")?;
-    members.never(FOREIGN)?;
     let mount = match kind.as_str() {
         "volume" => {
             let source = members.parsed("Source", volume)?;
-            members.never(FOREIGN_TO_VOLUME)?;
             let (no_copy, labels) = match members.object("VolumeOptions")? {
                 Some(options) => volume_options(options)?,
                 None => (false, Labels::default()),
@@ -199,7 +196,6 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
             }
         }
         "tmpfs" => {
-            members.never(FOREIGN_TO_TMPFS)?;
             let (size, mode) = match members.object("TmpfsOptions")? {
                 Some(options) => tmpfs_struct(options)?,
                 None => (None, None),
@@ -213,7 +209,6 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
         }
         "bind" => {
             let source = members.required("Source", Rule::HostPath, host_path)?;
-            members.never(FOREIGN_TO_BIND)?;
             if let Some(mut options) = members.object("BindOptions")? {
                 options.never(NEVER_OF_BIND)?;
                 options.parsed("Propagation", |word| match word {
@@ -242,6 +237,8 @@ fn mount(mut members: Members) -> Result<Mount, Refusal> {
             .at(members.field("Type")));
         }
     };
+    // What is of the type itself has been taken.
+    members.never(FOREIGN)?;
     members.finish().map(|()| mount)
 }
 
@@ -421,5 +418,10 @@ mod tests {
         }
         let mount = json!({ "Type": "tmpfs", "Source": "/", "Target": "/h" });
         assert_eq!(rule(json!({ "Mounts": [mount] })), Some(Rule::MountOption));
+        // A type that is not offered is refused as one, whatever its options say.
+        let mount = json!({
+            "Type": "cluster", "Target": "/h", "ClusterOptions": harmful("ClusterOptions"),
+        });
+        assert_eq!(rule(json!({ "Mounts": [mount] })), Some(Rule::MountType));
     }
 }
