@@ -43,8 +43,11 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     let mut container = ContainerCreate::new(image);
     container.name = call.query.parsed("name", ContainerName::parse)?;
     container.platform = call.query.parsed("platform", Platform::parse)?;
+    // dockerode writes them into the query and again into the body, where the engine has no such
+    // members. What stands in the body alone would not be what is made.
     for name in ["name", "platform"] {
-        repeats_the_query(&mut members, &call, name)?;
+        let why = format!("the query key `{name}` does not say the same; write it there");
+        members.repeats(name, call.query.text(name), &why)?;
     }
     container.labels = Labels(members.text_map("Labels")?.into_iter().collect());
     container.process = process(&mut members)?;
@@ -71,22 +74,6 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     }
     container.network.endpoint = endpoint::of_create(networking, &container.network.mode)?;
     Ok(Action::ContainerCreate(Box::new(container)))
-}
-
-/// dockerode writes the name and the platform into the query and again into the body, where the
-/// engine has no such members. What stands in the body alone would not be what is made.
-fn repeats_the_query(
-    members: &mut Members,
-    call: &Call<'_>,
-    name: &'static str,
-) -> Result<(), Refusal> {
-    match members.text(name)? {
-        Some(text) if call.query.text(name) != Some(&text) => {
-            let why = format!("the query key `{name}` does not say the same; write it there");
-            Err(Refusal::new(Rule::JsonUnknown, why).at(name))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn process(members: &mut Members) -> Result<Process, Refusal> {

@@ -36,11 +36,6 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
     // `Detach` says what `start` says again; the size follows by `resize`.
     members.flag("Detach")?;
     members.take("ConsoleSize");
-    // docker-py and docker-java say here again what the path has said.
-    let again = [
-        again(&mut members, "Container")?,
-        again(&mut members, "containerId")?,
-    ];
     let exec = ExecSpec {
         command: members.texts("Cmd")?,
         environment: members.parsed_list("Env", EnvVar::parse)?,
@@ -53,23 +48,14 @@ pub(super) fn create(call: Call<'_>) -> Result<Action, Refusal> {
         detach_keys: members.parsed("DetachKeys", DetachKeys::parse)?,
     };
     members.never(NEVER)?;
-    members.finish()?;
     let container = call.container()?;
-    for (name, text) in again.into_iter().flatten() {
-        if text != container.as_str() {
-            let why = "the path names another container; leave it out";
-            return Err(Refusal::new(Rule::JsonUnknown, why).at(name));
-        }
+    // docker-py and docker-java say here again what the path has said.
+    for name in ["Container", "containerId"] {
+        let why = "the path names another container; leave it out";
+        members.repeats(name, Some(container.as_str()), why)?;
     }
+    members.finish()?;
     Ok(Action::ExecCreate { container, exec })
-}
-
-/// A member that only repeats, with its name.
-fn again(
-    members: &mut Members,
-    name: &'static str,
-) -> Result<Option<(&'static str, String)>, Refusal> {
-    Ok(members.text(name)?.map(|text| (name, text)))
 }
 
 /// The `WorkingDir` of a container or an exec.

@@ -272,6 +272,22 @@ impl Members {
             .collect()
     }
 
+    /// Takes a string that clients say a second time; where it is not what was `said`, the action would
+    /// not be the one that it names, and `why` ends the refusal.
+    pub(crate) fn repeats(
+        &mut self,
+        name: &'static str,
+        said: Option<&str>,
+        why: &str,
+    ) -> Result<(), Refusal> {
+        match self.text(name)? {
+            Some(text) if said != Some(&*text) => {
+                Err(Refusal::new(Rule::JsonUnknown, why).at(self.field(name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the members that are never offered, and refuses the first that is not at its default.
     pub(crate) fn never(&mut self, members: &'static [Never]) -> Result<(), Refusal> {
         for member in members {
