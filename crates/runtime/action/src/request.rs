@@ -162,9 +162,7 @@ impl Call<'_> {
 
     /// The same of one to look at.
     pub(crate) fn network_to_inspect(&self) -> Result<NetworkRef, Refusal> {
-        decode(self.name, false)
-            .and_then(|name| NetworkRef::parse_to_inspect(&name))
-            .map_err(|refusal| refusal.at("path"))
+        NetworkRef::parse_to_inspect(self.name).map_err(|refusal| refusal.at("path"))
     }
 
     /// An image name, which may be percent-encoded.

@@ -56,8 +56,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Checks the spelling of a target. No route decodes its path, so nothing may be left that an
-    /// engine or a proxy would decode, fold or resolve into another route.
+    /// Checks the spelling of a target. No route decodes anything of its path but the name of an image,
+    /// so nothing else may be left that an engine or a proxy would decode, fold or resolve into another
+    /// route.
     pub(crate) fn literal(raw: &'a str) -> Result<Self, Refusal> {
         let fail =
             |why: &str| Err(Refusal::new(Rule::Target, format!("the target {why}")).at("path"));
