@@ -121,23 +121,11 @@ impl<'a> Target<'a> {
 /// which dockerode and docker-py write for its `/`, `:` and `@`, and no segment that is empty or made
 /// of dots once they are decoded.
 fn is_encoded_name(name: &str) -> bool {
-    let mut pieces = name.split('%');
-    let mut decoded = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let Some((code, rest)) = piece.split_at_checked(2) else {
-            return false;
-        };
-        decoded.push(match code {
-            "2f" | "2F" => '/',
-            "3a" | "3A" => ':',
-            "40" => '@',
-            _ => return false,
-        });
-        decoded.push_str(rest);
-    }
-    !decoded
-        .split('/')
-        .any(|segment| matches!(segment, "" | "." | ".."))
+    const CODES: [&str; 5] = ["2f", "2F", "3a", "3A", "40"];
+    let is_known = |piece: &str| CODES.iter().any(|code| piece.starts_with(code));
+    let is_dots = |segment: &str| matches!(segment, "" | "." | "..");
+    name.split('%').skip(1).all(is_known)
+        && decode(name, false).is_ok_and(|name| !name.split('/').any(is_dots))
 }
 
 /// Decodes `%XX`, and `+` as a space where `plus` says so. Anything malformed, and what is not
