@@ -28,7 +28,7 @@ impl NetworkRef {
     ///
     /// # Errors
     /// As [`NetworkRef::parse`], for anything else.
-    pub fn parse_to_inspect(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn parse_to_inspect(text: &str) -> Result<Self, Refusal> {
         match text {
             "bridge" | "host" | "none" => Ok(Self(text.to_owned())),
             _ => Self::parse(text),

@@ -244,7 +244,7 @@ impl Signal {
     ///
     /// # Errors
     /// As [`Signal::parse`].
-    pub fn folded(text: &str) -> Result<Self, Refusal> {
+    pub(crate) fn folded(text: &str) -> Result<Self, Refusal> {
         Self::parse(&text.to_ascii_uppercase())
     }
 }
