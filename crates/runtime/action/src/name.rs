@@ -23,15 +23,18 @@ parsed_text! {
     NetworkRef, network_ref
 }
 
+/// Names of the engine's own networks, which whoever asks may look at.
+pub const PREDEFINED_NETWORKS: [&str; 3] = ["bridge", "host", "none"];
+
 impl NetworkRef {
-    /// A network to look at, which may be one of the engine's own: `bridge`, `host` or `none`.
+    /// A network to look at, which may be one of the engine's own.
     ///
     /// # Errors
     /// As [`NetworkRef::parse`], for anything else.
     pub(crate) fn parse_to_inspect(text: &str) -> Result<Self, Refusal> {
-        match text {
-            "bridge" | "host" | "none" => Ok(Self(text.to_owned())),
-            _ => Self::parse(text),
+        match PREDEFINED_NETWORKS.contains(&text) {
+            true => Ok(Self(text.to_owned())),
+            false => Self::parse(text),
         }
     }
 

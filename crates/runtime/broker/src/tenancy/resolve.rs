@@ -7,7 +7,8 @@ use cofferdam_action::container::{ContainerCreate, Endpoint, NetworkMode};
 use cofferdam_action::filter::Filters;
 use cofferdam_action::image::{ImageId, ImageRef, ImageSelector};
 use cofferdam_action::name::{
-    ContainerName, ContainerRef, ExecId, Hostname, NetworkName, NetworkRef, VolumeName, VolumeRef,
+    ContainerName, ContainerRef, ExecId, Hostname, NetworkName, NetworkRef, PREDEFINED_NETWORKS,
+    VolumeName, VolumeRef,
 };
 use cofferdam_action::refusal::{Refusal, Rule, quote};
 use cofferdam_action::wire::{By, Refused};
@@ -16,7 +17,7 @@ use serde_json::Value;
 use super::engine::{Engine, EngineFailure};
 use super::images::{Known, short_id};
 use super::owner::{Kind, Object, Owner, Tenant};
-use super::sight::{PREDEFINED, Sight};
+use super::sight::Sight;
 use super::store::Found;
 use super::volumes::is_anonymous;
 use super::{Tenancy, names};
@@ -193,7 +194,7 @@ impl<E: Engine> Tenancy<E> {
         let take = |_: &str, network: Value| {
             let text_of = |member| Some(network.get(member)?.as_str()?.to_owned());
             let found = text_of("Name").zip(text_of("Id"));
-            predefined.extend(found.filter(|(name, _)| PREDEFINED.contains(&&**name)));
+            predefined.extend(found.filter(|(name, _)| PREDEFINED_NETWORKS.contains(&&**name)));
             None
         };
         let list = self.engine.ask_each(&list, take).await;
@@ -243,7 +244,7 @@ impl<E: Engine> Tenancy<E> {
             _ => member("Id"),
         };
         // The engine's own networks are nobody's to join or to remove, by whatever name.
-        if id.is_empty() || (kind == Kind::Network && PREDEFINED.contains(&name)) {
+        if id.is_empty() || (kind == Kind::Network && PREDEFINED_NETWORKS.contains(&name)) {
             return Ok(None);
         }
         Ok(Some(match self.store.object(kind, id) {

@@ -9,9 +9,6 @@ use super::names;
 use super::owner::{Kind, Owner, Tenant};
 use super::store::{Found, Store};
 
-/// Names of the engine's own networks.
-pub(super) const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
-
 /// What one tenant sees.
 #[derive(Clone, Debug)]
 pub(super) struct Sight {

@@ -12,6 +12,7 @@ mod networks;
 mod system;
 mod volumes;
 
+use cofferdam_action::name::PREDEFINED_NETWORKS;
 use serde_json::Value;
 
 pub(super) use events::EventFilter;
@@ -19,7 +20,7 @@ pub(super) use filter::NameFilter;
 pub(super) use system::Counts;
 
 use super::owner::Kind;
-use super::sight::{PREDEFINED, Sight};
+use super::sight::Sight;
 use json::text_of;
 
 /// How the body of a successful answer is shown.
@@ -117,7 +118,7 @@ impl JsonView {
                 sees(Kind::Container, "Id")
             }
             (Shape::Networks(_), _) => {
-                PREDEFINED.contains(&text_of(element, "Name")) || sees(Kind::Network, "Id")
+                PREDEFINED_NETWORKS.contains(&text_of(element, "Name")) || sees(Kind::Network, "Id")
             }
             (Shape::Volumes(_) | Shape::DiskUsage, "Volumes") => sees(Kind::Volume, "Name"),
             (Shape::Images, _) | (Shape::DiskUsage, "Images") => images::is_seen(element, sight),

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use cofferdam_action::filter::{FilterKey, Filters};
+use cofferdam_action::name::PREDEFINED_NETWORKS;
 use serde_json::{Map, Value};
 
 use super::json::{object, rename_member, text};
 use crate::tenancy::mark;
 use crate::tenancy::owner::Kind;
-use crate::tenancy::sight::{PREDEFINED, Sight};
+use crate::tenancy::sight::Sight;
 
 /// Filters by the name or id of an object, which the engine cannot apply: it does not know the
 /// tenant's names. Keys narrow each other, the values of one are alternatives.
@@ -77,7 +78,7 @@ fn is_own(kind: &str, actor: &Map<String, Value>, sight: &Sight) -> bool {
     match kind {
         "container" => own(Kind::Container, name),
         // Own containers join and leave the engine's networks.
-        "network" if PREDEFINED.contains(&name) => {
+        "network" if PREDEFINED_NETWORKS.contains(&name) => {
             sight.is_own(Kind::Container, attribute("container"))
         }
         "network" => own(Kind::Network, name),

@@ -1,11 +1,12 @@
 //! Networks: the list, and one in full.
 
+use cofferdam_action::name::PREDEFINED_NETWORKS;
 use serde_json::{Map, Value, json};
 
 use super::filter::NameFilter;
 use super::json::{hide_marks, object, rename_member, text};
 use crate::tenancy::owner::Kind;
-use crate::tenancy::sight::{PREDEFINED, Sight};
+use crate::tenancy::sight::Sight;
 
 /// Keeps the networks that are seen and wanted. The engine's own three are, since clients look for
 /// them.
@@ -14,7 +15,7 @@ pub(super) fn list(networks: &mut Vec<Value>, names: &NameFilter, sight: &Sight)
         let Some(network) = network.as_object_mut() else {
             return false;
         };
-        let predefined = PREDEFINED.contains(&text(network, "Name"));
+        let predefined = PREDEFINED_NETWORKS.contains(&text(network, "Name"));
         if !predefined && !sight.sees(Kind::Network, text(network, "Id")) {
             return false;
         }
@@ -26,7 +27,7 @@ pub(super) fn list(networks: &mut Vec<Value>, names: &NameFilter, sight: &Sight)
 /// One network. The options of the engine's own say how the host is set up, such as the name of its
 /// interface.
 pub(super) fn whole(network: &mut Map<String, Value>, sight: &Sight) {
-    if PREDEFINED.contains(&text(network, "Name")) && !sight.sees_all {
+    if PREDEFINED_NETWORKS.contains(&text(network, "Name")) && !sight.sees_all {
         network.insert("Options".to_owned(), json!({}));
     }
     rename_member(network, "Name", sight);
