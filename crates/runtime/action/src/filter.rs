@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::Value;
 use crate::refusal::{Refusal, Rule, quote};
+use crate::target::place;
 
 /// The filter by which a caller says that a prune is of their own: `label=com.cofferdam.owner=me`.
 /// It is no label of anything; the broker knows what is whose from its own store.
@@ -118,7 +119,7 @@ impl Filters {
             Rule::PruneOwn,
             format!("a bare prune removes what belongs to everyone; say `--filter label={OWN}`"),
         )
-        .at("query `filters`"))
+        .at(place("filters")))
     }
 
     /// The JSON of the engine's newer form; nothing where there is no filter.

@@ -272,7 +272,7 @@ pub(crate) fn missing(key: &str) -> Refusal {
 }
 
 /// How a refusal names a key.
-fn place(key: &str) -> String {
+pub(crate) fn place(key: &str) -> String {
     format!("query `{key}`")
 }
 

@@ -6,7 +6,7 @@ use crate::action::{AttachQuery, ContainerListQuery, LogsQuery, TerminalSize, Wa
 use crate::filter::{FilterKey, Filters};
 use crate::name::ContainerName;
 use crate::path::ArchivePath;
-use crate::target::missing;
+use crate::target::{missing, place};
 use crate::value::{DetachKeys, ProcessColumns, Signal};
 
 const LIST_FILTERS: &[FilterKey] = &[
@@ -236,7 +236,7 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
             Rule::NotOffered,
             "not offered: checkpoints are read from paths of the host",
         )
-        .at("query `checkpoint`"));
+        .at(place("checkpoint")));
     }
     let detach_keys = call.query.parsed("detachKeys", DetachKeys::parse)?;
     Ok(Action::ContainerStart {
@@ -252,7 +252,7 @@ fn stop_timeout(call: &Call<'_>) -> Result<Option<u32>, Refusal> {
             Rule::QueryValue,
             "a signal for one stop needs a newer engine API; make the container with `StopSignal`",
         )
-        .at("query `signal`"));
+        .at(place("signal")));
     }
     let timeout = call
         .query
@@ -264,7 +264,7 @@ fn stop_timeout(call: &Call<'_>) -> Result<Option<u32>, Refusal> {
                     Rule::StopTimeout,
                     "a stop that waits for ever; give seconds",
                 )
-                .at("query `t`")
+                .at(place("t"))
             })
         })
         .transpose()
@@ -272,7 +272,7 @@ fn stop_timeout(call: &Call<'_>) -> Result<Option<u32>, Refusal> {
 
 fn remove(call: Call<'_>) -> Result<Action, Refusal> {
     if call.query.flag("link")?.unwrap_or(false) {
-        return Err(Refusal::new(Rule::Link, "links are not offered").at("query `link`"));
+        return Err(Refusal::new(Rule::Link, "links are not offered").at(place("link")));
     }
     Ok(Action::ContainerRemove {
         container: call.container()?,

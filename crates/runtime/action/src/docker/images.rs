@@ -5,6 +5,7 @@ use super::system::filters;
 use crate::action::ImageListQuery;
 use crate::filter::FilterKey;
 use crate::image::{ImageRef, ImageSelector, Platform};
+use crate::target::place;
 
 const LIST_FILTERS: &[FilterKey] = &[
     FilterKey::Before,
@@ -74,7 +75,7 @@ fn pull(call: Call<'_>) -> Result<Action, Refusal> {
                 Rule::NotOffered,
                 "not offered: an import takes an image from any address; pull an allowed image",
             )
-            .at(format!("query `{key}`")));
+            .at(place(key)));
         }
     }
     let tag = call.query.text("tag");
