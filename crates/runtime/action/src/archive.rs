@@ -5,8 +5,7 @@
 //! archive must be a tar archive by its own checksum, and must not begin like a compressed one: a
 //! tar whose first file is called `\xFD7zXZ\0` is both.
 
-use crate::refusal::{Refusal, Rule};
-use crate::request::BODY;
+use crate::refusal::{BODY, Refusal, Rule};
 
 /// Bytes that a check of the start wants to see: one block of a tar archive.
 pub const PROBE: usize = 512;

@@ -186,6 +186,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// How a refusal names the body as a whole.
+pub(crate) const BODY: &str = "body";
+
 /// `text` in backticks for a message: control and format characters escaped, so that it cannot
 /// steer a terminal, and cut after 120 characters.
 #[must_use]

@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::json::{Members, Value};
 use crate::name::{ContainerRef, ExecId, NetworkRef, VolumeRef};
-use crate::refusal::{Refusal, Rule, quote};
+use crate::refusal::{BODY, Refusal, Rule, quote};
 use crate::target::{Query, decode};
 
 /// The head of a request as it came over the wire.
@@ -185,9 +185,6 @@ impl Call<'_> {
         })
     }
 }
-
-/// How a refusal names the body as a whole.
-pub(crate) const BODY: &str = "body";
 
 /// Headers of which a second one would leave open which counts.
 const SINGLE: &[&str] = &[

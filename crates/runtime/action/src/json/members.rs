@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Value, fold};
-use crate::refusal::{Refusal, Rule, quote};
-use crate::request::BODY;
+use crate::refusal::{BODY, Refusal, Rule, quote};
 
 /// The members of an object that the engine decodes into a struct.
 ///
