@@ -235,7 +235,8 @@ pub(crate) struct Gate {
 pub(crate) struct Live {
     pub(crate) config: GateConfig,
     pub(crate) authenticator: Authenticator,
-    pub(crate) guard: Guard,
+    /// Of the REST API, where that is served.
+    pub(crate) guard: Option<Guard>,
     pub(crate) keys: Keys,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) resource_metadata: Option<String>,
@@ -245,9 +246,10 @@ impl Live {
     async fn load(config: GateConfig) -> Result<Live, GateError> {
         let tls = config.tls.as_ref().map(tls::load).transpose()?;
         let keys = Keys::load(&config.issuers).await?;
+        let guard = config.listen_rest.map(|_| rest::guard(&config, &keys));
         Ok(Live {
             authenticator: Authenticator::new(&config, &keys)?,
-            guard: rest::guard(&config, &keys)?,
+            guard: guard.transpose()?,
             keys,
             tls,
             resource_metadata: config.resource_metadata(),

@@ -20,7 +20,7 @@ use crate::broker::Broker;
 use crate::caller::{Keys, verifier};
 use crate::config::{ConfigError, GateConfig};
 use crate::connection::tap::{Follows, Head};
-use crate::gate::Gate;
+use crate::gate::{Gate, Live};
 use crate::log;
 use crate::refusal::{HttpError, Refused};
 
@@ -58,10 +58,12 @@ pub(crate) fn guard(config: &GateConfig, keys: &Keys) -> Result<Guard, ConfigErr
     Ok(guard)
 }
 
-/// The application of the configuration of this moment, for one thread.
+/// The application of a configuration, for one thread.
 pub(super) fn application(
     gate: &Arc<Gate>,
     broker: &Arc<Broker>,
+    live: &Arc<Live>,
+    guard: &Guard,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -71,14 +73,13 @@ pub(super) fn application(
         InitError = (),
     > + use<>,
 > {
-    let live = gate.live();
     let shared = Data::new(Shared {
         gate: Arc::clone(gate),
         broker: Arc::clone(broker),
-        live: Arc::clone(&live),
+        live: Arc::clone(live),
     });
     let gate = Arc::clone(gate);
-    declare(&live.guard)
+    declare(guard)
         .build()
         .app_data(shared)
         .wrap_fn(move |request, app| {

@@ -152,7 +152,9 @@ async fn start(
     gate: &Arc<Gate>,
     broker: &Arc<Broker>,
 ) -> Option<RcService<Request, ServiceResponse<Served>, actix_web::Error>> {
-    let app = application(gate, broker);
+    let live = gate.live();
+    // There is one wherever there is an address to serve at.
+    let app = application(gate, broker, &live, live.guard.as_ref()?);
     let app = map_config(app, |()| AppConfig::default());
     match app.new_service(()).await {
         Ok(app) => Some(boxed::rc_service(app)),
