@@ -12,7 +12,8 @@ use cofferdam_token::throttle::Throttle;
 use cofferdam_token::{Challenge, Scheme, Verifier};
 
 use crate::app::GuardedApp;
-use crate::metadata::{self, Metadata};
+use crate::metadata::Metadata;
+use crate::origin;
 
 /// How many proofs are remembered by default: at 75 bytes each, 15 MiB. Each for 71 seconds with the
 /// default [`ProofPolicy`], so this is enough for 2,800 requests a second.
@@ -138,7 +139,7 @@ impl Guard {
     #[must_use]
     #[track_caller]
     pub fn dpop(self, origin: &str, policy: ProofPolicy) -> Guard {
-        let origin = metadata::origin(origin);
+        let origin = origin::alone(origin);
         self.with(|inner| inner.dpop = Some(Dpop { policy, origin }))
     }
 

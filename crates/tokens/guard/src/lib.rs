@@ -63,6 +63,7 @@ mod metadata;
 mod metrics;
 #[cfg(feature = "utoipa")]
 mod openapi;
+mod origin;
 mod route;
 #[cfg(feature = "test")]
 pub mod test;

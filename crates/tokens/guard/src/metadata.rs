@@ -2,11 +2,11 @@
 //! issuers it may ask for a token.
 
 use actix_web::HttpResponse;
-use actix_web::http::Uri;
 use actix_web::http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::guard::Inner;
+use crate::origin;
 use crate::route::{Access, Resource, get, resource};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -46,7 +46,7 @@ impl Metadata {
     }
 
     fn parse(resource: &str) -> Option<Metadata> {
-        let (origin, path) = parts(resource)?;
+        let (origin, path) = origin::and_path(resource)?;
         let path = format!("{WELL_KNOWN}{}", path.trim_end_matches('/'));
         Some(Metadata {
             resource: resource.to_owned(),
@@ -82,7 +82,9 @@ impl Metadata {
         // Others are no authorization servers that a client could ask (RFC 8414 §2): the trust domain
         // of SPIFFE, for one.
         let issuers = inner.verifier.issuers().map(|policy| policy.issuer());
-        let issuers: Vec<&str> = issuers.filter(|issuer| parts(issuer).is_some()).collect();
+        let issuers: Vec<&str> = issuers
+            .filter(|issuer| origin::and_path(issuer).is_some())
+            .collect();
         let mut document = json!({
             "resource": self.resource,
             "bearer_methods_supported": ["header"],
@@ -104,39 +106,6 @@ impl Metadata {
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
-}
-
-/// Scheme, host and port alone of an origin that may have a slash at its end.
-#[track_caller]
-pub(crate) fn origin(origin: &str) -> String {
-    match parts(origin) {
-        Some((origin, path)) if path == "/" => origin,
-        #[expect(clippy::panic, reason = "a mistake in the program that shows at start")]
-        _ => {
-            panic!("`{origin}` is no https origin: name scheme, host and port as clients see them")
-        }
-    }
-}
-
-/// Origin and path of a resource identifier (RFC 9728 §1.2): https, or http of this machine, and
-/// nothing in the path that a pattern of actix-web would read as one.
-fn parts(resource: &str) -> Option<(String, String)> {
-    let uri: Uri = resource.parse().ok()?;
-    let host = uri.host()?.trim_matches(['[', ']']);
-    let scheme = uri.scheme_str()?;
-    let loopback = host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    let fits = (scheme == "https" || scheme == "http" && loopback)
-        && !host.is_empty()
-        && !resource.contains(['#', '?', '{', '}', '*', '@']);
-    fits.then(|| {
-        (
-            format!("{scheme}://{}", uri.authority().map_or("", |a| a.as_str())),
-            uri.path().to_owned(),
-        )
-    })
 }
 
 #[cfg(test)]
@@ -195,20 +164,6 @@ mod tests {
             let metadata = Metadata::of(resource);
             assert_eq!(metadata.url, url);
             assert!(metadata.url.ends_with(metadata.path()));
-        }
-        for resource in [
-            "",
-            "api.example",
-            "http://api.example",
-            "https://api.example/#a",
-            "https://api.example/?a",
-            "https://a@api.example/",
-            "https://api.example/{x}",
-            "urn:api",
-            "https:///x",
-            "https://:80",
-        ] {
-            assert!(parts(resource).is_none(), "{resource}");
         }
     }
 
