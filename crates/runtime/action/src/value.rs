@@ -259,6 +259,21 @@ impl UserSpec {
     }
 }
 
+/// A number of bytes with one of the units `b`, `k`, `m`, `g`, powers of 1024.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" => 10,
+        "m" | "mb" => 20,
+        "g" | "gb" => 30,
+        _ => return None,
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| plain)?;
+    number.checked_mul(1 << shift)
+}
+
 /// A port number in its one spelling.
 fn port_number(text: &str) -> Option<u16> {
     let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());

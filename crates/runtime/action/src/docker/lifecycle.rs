@@ -1,9 +1,9 @@
 //! When a container starts again, and what is kept of its output.
 
-use super::host_config::bytes;
 use super::prelude::*;
 use crate::container::{Lifecycle, LogDriver, LogFiles, LogMode, RestartPolicy};
 use crate::json::Members;
+use crate::value::bytes;
 
 pub(super) fn read(members: &mut Members) -> Result<Lifecycle, Refusal> {
     Ok(Lifecycle {

@@ -1,13 +1,12 @@
 //! Mounts in the engine's four forms: `Binds`, `Mounts`, `Tmpfs`, and the size of `/dev/shm`.
 
-use super::host_config::bytes;
 use super::prelude::*;
 use super::volumes::local_driver;
 use crate::container::{Bind, BindSource, Mount, Storage, TmpfsOptions};
 use crate::json::{Default, Members, Never};
 use crate::name::VolumeRef;
 use crate::path::{ContainerPath, HostPath};
-use crate::value::Labels;
+use crate::value::{Labels, bytes};
 
 const NEVER_OF_BIND: &[Never] = &[
     option("NonRecursive"),
