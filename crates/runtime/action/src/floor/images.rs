@@ -87,8 +87,9 @@ impl Judge<'_> {
             let target = quote(&target.to_string());
             Err(Refusal::new(Rule::ImageTag, format!("{target} {why}")).at("repo"))
         };
+        let of_others = "is an image of others; choose a name of your own";
         if self.caller.local_images.contains(target) {
-            return refuse("is an image of others; choose a name of your own");
+            return refuse(of_others);
         }
         // Where whatever the engine has is allowed, a name beside another's is one that others will
         // use: `allowed/app:latest` beside `allowed/app:1`.
@@ -102,7 +103,7 @@ impl Judge<'_> {
                 "may be an image of a registry; every one is allowed here, so choose a name that \
                  begins with `localhost/`",
             ),
-            Some(_) => refuse("is an image of others; choose a name of your own"),
+            Some(_) => refuse(of_others),
             None => Ok(()),
         }
     }
