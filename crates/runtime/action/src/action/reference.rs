@@ -75,7 +75,51 @@ impl Action {
             Action::ContainerRename { name, .. } => Some(name.as_str()),
             Action::NetworkCreate(network) => Some(network.name.as_str()),
             Action::VolumeCreate { name, .. } => name.as_ref().map(|name| name.as_str()),
-            _ => None,
+            Action::Ping
+            | Action::Version
+            | Action::Info
+            | Action::DiskUsage
+            | Action::Events(_)
+            | Action::ContainerList(_)
+            | Action::ContainerInspect { .. }
+            | Action::ContainerLogs(_)
+            | Action::ContainerChanges { .. }
+            | Action::ContainerStats { .. }
+            | Action::ContainerTop { .. }
+            | Action::ContainerWait { .. }
+            | Action::ContainerStart { .. }
+            | Action::ContainerStop { .. }
+            | Action::ContainerRestart { .. }
+            | Action::ContainerKill { .. }
+            | Action::ContainerPause { .. }
+            | Action::ContainerUnpause { .. }
+            | Action::ContainerRemove { .. }
+            | Action::ContainerAttach(_)
+            | Action::ContainerResize { .. }
+            | Action::ContainerCopyOut { .. }
+            | Action::ContainerPathStat { .. }
+            | Action::ContainerCopyIn { .. }
+            | Action::ContainerPrune { .. }
+            | Action::ExecCreate { .. }
+            | Action::ExecStart { .. }
+            | Action::ExecInspect { .. }
+            | Action::ExecResize { .. }
+            | Action::ImageList(_)
+            | Action::ImageInspect { .. }
+            | Action::ImageHistory { .. }
+            | Action::ImagePull { .. }
+            | Action::ImageTag { .. }
+            | Action::ImageRemove { .. }
+            | Action::NetworkList { .. }
+            | Action::NetworkInspect { .. }
+            | Action::NetworkRemove { .. }
+            | Action::NetworkConnect { .. }
+            | Action::NetworkDisconnect { .. }
+            | Action::NetworkPrune { .. }
+            | Action::VolumeList { .. }
+            | Action::VolumeInspect { .. }
+            | Action::VolumeRemove { .. }
+            | Action::VolumePrune { .. } => None,
         }
     }
 
