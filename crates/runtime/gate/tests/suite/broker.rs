@@ -10,6 +10,7 @@ use cofferdam_action::refusal::Rule;
 use cofferdam_action::wire::{self, Answer, Ask, Body, Call, Done, Frame, Outcome, Refused};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 
 pub(crate) const REQUEST: &str = "0123456789abcdef0123456789abcdef";
 
@@ -86,6 +87,41 @@ impl Broker {
             link.json(200, "{}").await;
             Some(link)
         })
+    }
+
+    /// Begins a stream of which nothing comes, and says when nobody waits for it any more.
+    pub(crate) fn until_gone(folder: &Path) -> (Broker, Arc<Notify>) {
+        let gone = Arc::new(Notify::new());
+        let told = Arc::clone(&gone);
+        let broker = Broker::start(folder, move |_, mut link| {
+            let told = Arc::clone(&told);
+            async move {
+                link.rest().await;
+                link.done(200, None, Body::Stream).await;
+                assert_eq!(link.read().await, None);
+                told.notify_one();
+                None
+            }
+        });
+        (broker, gone)
+    }
+
+    /// Begins a stream, says that it has heard the call, and ends when it may go on.
+    pub(crate) fn held(folder: &Path) -> (Broker, Arc<Notify>, Arc<Notify>) {
+        let (heard, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let told = (Arc::clone(&heard), Arc::clone(&go));
+        let broker = Broker::start(folder, move |_, mut link| {
+            let (heard, go) = told.clone();
+            async move {
+                link.rest().await;
+                link.done(200, None, Body::Stream).await;
+                heard.notify_one();
+                go.notified().await;
+                link.end().await;
+                Some(link)
+            }
+        });
+        (broker, heard, go)
     }
 
     pub(crate) fn heard(&self) -> Vec<Call> {

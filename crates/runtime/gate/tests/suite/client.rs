@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -82,6 +83,35 @@ pub(crate) async fn connect_tls(
         .connect(name, stream)
         .await?;
     Ok(Client::new(stream))
+}
+
+/// Asks with a token, and reads the head of the answer.
+pub(crate) async fn open(
+    address: SocketAddr,
+    target: &str,
+    token: &str,
+) -> (Client<TcpStream>, Answer) {
+    let mut client = connect(address).await;
+    client.send(request("GET", target, token, "", b"")).await;
+    let head = client.head().await;
+    (client, head)
+}
+
+/// Waits until a broker has said that nobody waits for its answer any more.
+pub(crate) async fn noticed(gone: &Notify) {
+    let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
+    assert!(
+        noticed.is_ok(),
+        "nobody has noticed that the client is gone"
+    );
+}
+
+/// Tries until it is so.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "{what}");
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {

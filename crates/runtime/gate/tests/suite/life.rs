@@ -1,11 +1,10 @@
 //! Start, reload, stop.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use cofferdam_action::wire::Body;
 use cofferdam_gate::{Control, GateConfig, GateError, bind};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::broker::Broker;
 use crate::client::{connect, request};
@@ -58,19 +57,7 @@ async fn a_reload_takes_what_is_right_and_keeps_what_was_where_it_is_wrong() {
 #[tokio::test]
 async fn a_stop_answers_what_was_asked_and_breaks_off_what_does_not_end() {
     let place = Place::new();
-    let (heard, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let told = (Arc::clone(&heard), Arc::clone(&go));
-    let _broker = Broker::start(place.path(), move |_, mut link| {
-        let (heard, go) = told.clone();
-        async move {
-            link.rest().await;
-            link.done(200, None, Body::Stream).await;
-            heard.notify_one();
-            go.notified().await;
-            link.end().await;
-            Some(link)
-        }
-    });
+    let (_broker, heard, go) = Broker::held(place.path());
     let gate = place.gate("", "[limits]\nstop = \"500ms\"").await;
     let token = gate.token("alice");
     let address = gate.address;

@@ -1,13 +1,9 @@
 //! What one caller may have, and how long a client may take.
 
-use std::sync::Arc;
-
 use cofferdam_action::refusal::Rule;
-use cofferdam_action::wire::Body;
-use tokio::sync::Notify;
 
 use crate::broker::Broker;
-use crate::client::{connect, request};
+use crate::client::{connect, open, request, until};
 use crate::gate::Place;
 
 #[tokio::test]
@@ -77,28 +73,12 @@ async fn the_tokens_of_one_owner_share_an_allowance_in_both_dialects() {
 #[tokio::test]
 async fn requests_and_streams_under_way_are_counted_apart() {
     let place = Place::new();
-    let go = Arc::new(Notify::new());
-    let goes = Arc::clone(&go);
-    let _broker = Broker::start(place.path(), move |_, mut link| {
-        let goes = Arc::clone(&goes);
-        async move {
-            link.rest().await;
-            link.done(200, None, Body::Stream).await;
-            goes.notified().await;
-            link.end().await;
-            Some(link)
-        }
-    });
+    let (_broker, _heard, go) = Broker::held(place.path());
     let gate = place
         .gate("", "[limits]\nconcurrent = 1\nstreams = 2")
         .await;
     let token = gate.token("alice");
-    let open = async |target: &str| {
-        let mut client = connect(gate.address).await;
-        client.send(request("GET", target, &token, "", b"")).await;
-        let head = client.head().await;
-        (client, head)
-    };
+    let open = async |target: &str| open(gate.address, target, &token).await;
     let (first, head) = open("/events").await;
     assert_eq!(head.status, 200);
     let (_second, head) = open("/containers/a/logs?follow=1&stdout=1").await;
@@ -115,12 +95,10 @@ async fn requests_and_streams_under_way_are_counted_apart() {
         go.notify_one();
     }
     assert_eq!(short.chunk().await, None);
-    loop {
-        let (_client, head) = open("/events").await;
-        if head.status == 200 {
-            break;
-        }
-    }
+    until("the stream is still counted", async || {
+        open("/events").await.1.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -137,13 +115,12 @@ async fn one_address_has_so_many_connections() {
     let (bytes, _) = third.rest().await;
     assert!(bytes.is_empty());
     drop(first);
-    loop {
+    until("the connection is still counted", async || {
         let mut again = connect(gate.address).await;
         again.send(request("GET", "/_ping", &token, "", b"")).await;
-        if again.more().await.is_ok_and(|more| more) {
-            break;
-        }
-    }
+        again.more().await.is_ok_and(|more| more)
+    })
+    .await;
 }
 
 #[tokio::test]

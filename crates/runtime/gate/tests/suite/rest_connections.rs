@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio_rustls::client::TlsStream;
 
 use crate::broker::Broker;
-use crate::client::{Client, PATIENCE, connect, connect_tls, request};
+use crate::client::{Client, connect, connect_tls, noticed, open, request, until};
 use crate::gate::{Gate, Place, tls};
 
 const REST: &str = "listen_rest = \"127.0.0.1:0\"";
@@ -26,9 +26,8 @@ async fn start(place: Place, tables: &str) -> (Gate, SocketAddr) {
 
 /// Opens a stream, and reads the head of its answer.
 async fn follow(rest: SocketAddr, token: &str) -> Client<TcpStream> {
-    let mut client = connect(rest).await;
-    client.send(request("GET", FOLLOW, token, "", b"")).await;
-    assert_eq!(client.head().await.status, 200);
+    let (client, head) = open(rest, FOLLOW, token).await;
+    assert_eq!(head.status, 200);
     client
 }
 
@@ -55,6 +54,9 @@ async fn no_head_takes_longer_than_it_may_neither_the_first_nor_another() {
     for _ in 0..2 {
         idle.send("GET /ready HTTP/1.1\r\nHost: gate\r\n\r\n").await;
         assert_eq!(idle.answer(false).await.status, 200);
+        // As long as a head may take, and one that began later.
+        let mut silent = connect(rest).await;
+        assert!(silent.rest().await.0.is_empty());
     }
 }
 
@@ -89,15 +91,14 @@ async fn one_address_has_so_many_connections_over_both_dialects() {
     let mut second = connect(rest).await;
     assert!(second.rest().await.0.is_empty());
     drop(docker);
-    loop {
+    until("the connection is still counted", async || {
         let mut again = connect(rest).await;
         again
             .send(request("GET", "/v1/ping", &token, "", b""))
             .await;
-        if again.more().await.is_ok_and(|more| more) {
-            break;
-        }
-    }
+        again.more().await.is_ok_and(|more| more)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -133,36 +134,16 @@ async fn requests_that_come_all_at_once_are_answered_in_turn() {
 #[tokio::test]
 async fn a_client_that_goes_away_ends_the_call() {
     let place = Place::new();
-    let gone = Arc::new(Notify::new());
-    let told = Arc::clone(&gone);
-    let _broker = Broker::start(place.path(), move |_, mut link| {
-        let told = Arc::clone(&told);
-        async move {
-            link.rest().await;
-            link.done(200, None, Body::Stream).await;
-            assert_eq!(link.read().await, None);
-            told.notify_one();
-            None
-        }
-    });
+    let (_broker, gone) = Broker::until_gone(place.path());
     let (gate, rest) = start(place, "[limits]\nstreams = 1").await;
     let token = gate.token("alice");
     drop(follow(rest, &token).await);
-    let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
-    assert!(
-        noticed.is_ok(),
-        "nobody has noticed that the client is gone"
-    );
+    noticed(&gone).await;
     // Its place among the streams is free again, a moment later.
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut client = connect(rest).await;
-        client.send(request("GET", FOLLOW, &token, "", b"")).await;
-        if client.head().await.status == 200 {
-            break;
-        }
-        assert!(Instant::now() < deadline, "the stream is still counted");
-    }
+    until("the stream is still counted", async || {
+        open(rest, FOLLOW, &token).await.1.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -200,10 +181,10 @@ async fn a_reload_is_for_open_connections_too_and_breaks_none() {
     std::fs::write(keys, gate.issuer.jwks().to_string()).unwrap();
     gate.tell(Control::Reload).await;
     let new = gate.token("alice");
-    let deadline = Instant::now() + PATIENCE;
-    while kept.ask("GET", "/v1/containers", &new).await.status != 200 {
-        assert!(Instant::now() < deadline, "the new key is not taken");
-    }
+    until("the new key is not taken", async || {
+        kept.ask("GET", "/v1/containers", &new).await.status == 200
+    })
+    .await;
     let refused = kept.ask("GET", "/v1/containers", &old).await;
     assert_eq!(refused.status, 401);
     go.notify_one();
@@ -216,19 +197,7 @@ async fn a_reload_is_for_open_connections_too_and_breaks_none() {
 #[tokio::test]
 async fn a_stop_answers_what_was_asked_and_breaks_off_what_does_not_end() {
     let place = Place::new();
-    let (heard, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let told = (Arc::clone(&heard), Arc::clone(&go));
-    let _broker = Broker::start(place.path(), move |_, mut link| {
-        let (heard, go) = told.clone();
-        async move {
-            link.rest().await;
-            link.done(200, None, Body::Stream).await;
-            heard.notify_one();
-            go.notified().await;
-            link.end().await;
-            Some(link)
-        }
-    });
+    let (_broker, heard, go) = Broker::held(place.path());
     let (gate, rest) = start(place, "[limits]\nstop = \"500ms\"").await;
     let token = gate.token("alice");
     let mut short = connect(rest).await;

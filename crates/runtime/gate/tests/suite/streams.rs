@@ -8,7 +8,7 @@ use cofferdam_action::wire::{Body, Frame};
 use tokio::sync::{Notify, mpsc};
 
 use crate::broker::Broker;
-use crate::client::{connect, request};
+use crate::client::{connect, noticed, open, request};
 use crate::gate::Place;
 
 #[tokio::test]
@@ -137,26 +137,12 @@ async fn what_is_broken_off_has_no_end() {
 #[tokio::test]
 async fn a_client_that_goes_away_ends_the_call() {
     let place = Place::new();
-    let gone = Arc::new(Notify::new());
-    let told = Arc::clone(&gone);
-    let _broker = Broker::start(place.path(), move |_, mut link| {
-        let told = Arc::clone(&told);
-        async move {
-            link.rest().await;
-            link.done(200, None, Body::Stream).await;
-            assert_eq!(link.read().await, None);
-            told.notify_one();
-            None
-        }
-    });
+    let (_broker, gone) = Broker::until_gone(place.path());
     let gate = place.gate("", "").await;
     let token = gate.token("alice");
     for target in ["/events", "/containers/mine/logs?follow=1&stdout=1"] {
-        let mut client = connect(gate.address).await;
-        client.send(request("GET", target, &token, "", b"")).await;
-        client.head().await;
-        drop(client);
-        gone.notified().await;
+        drop(open(gate.address, target, &token).await);
+        noticed(&gone).await;
     }
 }
 
@@ -188,7 +174,7 @@ async fn a_client_that_goes_away_before_the_answer_ends_the_call() {
         .await;
     heard.notified().await;
     drop(client);
-    gone.notified().await;
+    noticed(&gone).await;
 }
 
 #[tokio::test]
