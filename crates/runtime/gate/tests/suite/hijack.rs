@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::broker::{Broker, Link};
-use crate::client::{Client, PATIENCE, connect, connect_tls, request};
+use crate::client::{Client, connect, connect_tls, noticed, request};
 use crate::gate::{Place, tls};
 
 const RAW: &str = "application/vnd.docker.raw-stream";
@@ -170,24 +170,16 @@ async fn what_breaks_off_is_no_clean_end_with_tls() {
 #[tokio::test]
 async fn a_client_that_vanishes_ends_the_call() {
     let place = Place::new();
-    let (gone, is_gone) = tokio::sync::oneshot::channel();
-    let gone = std::sync::Mutex::new(Some(gone));
+    let gone = Arc::new(Notify::new());
+    let told = Arc::clone(&gone);
     let _broker = Broker::start(place.path(), move |_, mut link| {
-        let gone = gone.lock().unwrap().take().unwrap();
+        let told = Arc::clone(&told);
         async move {
             link.done(101, Some(RAW), Body::Streams).await;
             // Output that nobody takes shows that nobody is there, if the end of the input does not.
-            loop {
-                tokio::select! {
-                    frame = link.read() => if frame.is_none() {
-                        let _ = gone.send(());
-                        return None;
-                    },
-                    () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {
-                        link.data(b"tick").await;
-                    }
-                }
-            }
+            while link.data(b"tick").await {}
+            told.notify_one();
+            None
         }
     });
     let gate = place.gate("", "").await;
@@ -195,7 +187,7 @@ async fn a_client_that_vanishes_ends_the_call() {
     client.send(attach(&gate.token("alice"))).await;
     assert_eq!(client.head().await.status, 101);
     drop(client);
-    is_gone.await.unwrap();
+    noticed(&gone).await;
 }
 
 #[tokio::test]
@@ -229,11 +221,7 @@ async fn a_client_that_vanishes_after_its_input_ends_the_call_of_a_silent_contai
                 reset(client.stream.into_inner().0);
             }
         }
-        let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
-        assert!(
-            noticed.is_ok(),
-            "nobody has noticed that the client is gone"
-        );
+        noticed(&gone).await;
     }
 }
 
@@ -273,11 +261,7 @@ async fn a_client_that_vanishes_while_its_input_waits_ends_the_call() {
         .is_ok()
     {}
     reset(client.stream);
-    let noticed = tokio::time::timeout(PATIENCE, gone.notified()).await;
-    assert!(
-        noticed.is_ok(),
-        "nobody has noticed that the client is gone"
-    );
+    noticed(&gone).await;
 }
 
 /// Ends a connection as the system does for a process that is gone, when something still comes.
