@@ -74,6 +74,17 @@ fn unknown(method: &str, segments: &[&str]) -> Refusal {
     refusal.at("path")
 }
 
+/// The action of a `POST` with a JSON body.
+#[cfg(test)]
+fn post(target: &str, body: &str) -> Result<Action, Refusal> {
+    let head = Head {
+        method: "POST",
+        target,
+        headers: &[("Content-Type", b"application/json")],
+    };
+    parse(head, body.as_bytes())
+}
+
 /// What the routes of every file have at hand.
 mod prelude {
     pub(super) use super::Route;

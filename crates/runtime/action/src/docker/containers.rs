@@ -320,17 +320,9 @@ pub(super) fn size(call: &Call<'_>) -> Result<TerminalSize, Refusal> {
 #[cfg(test)]
 mod tests {
     use crate::action::Action;
-    use crate::refusal::{Refusal, Rule};
+    use crate::docker::post;
+    use crate::refusal::Rule;
     use crate::request::Head;
-
-    fn post(target: &str, body: &str) -> Result<Action, Refusal> {
-        let head = Head {
-            method: "POST",
-            target,
-            headers: &[("Content-Type", b"application/json"), ("Upgrade", b"tcp")],
-        };
-        crate::docker::parse(head, body.as_bytes())
-    }
 
     #[test]
     fn an_attach_may_repeat_its_query_in_the_body_as_dockerode_does() {

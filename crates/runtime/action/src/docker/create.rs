@@ -189,18 +189,13 @@ fn anonymous_volume(path: &str) -> Result<ContainerPath, Refusal> {
 mod tests {
     use crate::action::Action;
     use crate::container::ContainerCreate;
+    use crate::docker::post;
     use crate::refusal::Rule;
-    use crate::request::Head;
 
     fn create(query: &str, members: &str) -> Result<Box<ContainerCreate>, Rule> {
         let target = format!("/v1.41/containers/create{query}");
-        let head = Head {
-            method: "POST",
-            target: &target,
-            headers: &[("Content-Type", b"application/json")],
-        };
         let body = format!("{{\"Image\":\"app:1\"{members}}}");
-        match crate::docker::parse(head, body.as_bytes()) {
+        match post(&target, &body) {
             Ok(Action::ContainerCreate(create)) => Ok(create),
             Ok(other) => panic!("{other:?}"),
             Err(refusal) => Err(refusal.rule),

@@ -91,27 +91,18 @@ fn start(call: Call<'_>) -> Result<Action, Refusal> {
 #[cfg(test)]
 mod tests {
     use crate::action::Action;
-    use crate::refusal::{Refusal, Rule};
-    use crate::request::Head;
-
-    fn parse(target: &str, body: &str) -> Result<Action, Refusal> {
-        let head = Head {
-            method: "POST",
-            target,
-            headers: &[("Content-Type", b"application/json")],
-        };
-        crate::docker::parse(head, body.as_bytes())
-    }
+    use crate::docker::post;
+    use crate::refusal::Rule;
 
     fn exec(again: &str) -> Option<Rule> {
         let body = format!("{{{again},\"Cmd\":[\"ls\"]}}");
-        let refused = parse("/v1.41/containers/web/exec", &body).err();
+        let refused = post("/v1.41/containers/web/exec", &body).err();
         refused.map(|refusal| refusal.rule)
     }
 
     fn start(body: &str) -> Result<(bool, bool), Rule> {
         let target = format!("/v1.41/exec/{}/start", "e".repeat(64));
-        match parse(&target, body) {
+        match post(&target, body) {
             Ok(Action::ExecStart { detach, tty, .. }) => Ok((detach, tty)),
             Ok(other) => panic!("{other:?}"),
             Err(refusal) => Err(refusal.rule),

@@ -433,8 +433,8 @@ fn resources(members: &mut Members) -> Result<Resources, Refusal> {
 mod tests {
     use serde_json::json;
 
+    use crate::docker::post;
     use crate::refusal::Rule;
-    use crate::request::Head;
 
     #[test]
     fn a_device_is_refused_as_one_in_any_spelling() {
@@ -450,12 +450,7 @@ mod tests {
         ] {
             let device = json!({ "PathOnHost": path, "PathInContainer": "/dev/x" });
             let body = json!({ "Image": "app:1", "HostConfig": { "Devices": [device] } });
-            let head = Head {
-                method: "POST",
-                target: "/v1.41/containers/create",
-                headers: &[("Content-Type", b"application/json")],
-            };
-            let refused = crate::docker::parse(head, body.to_string().as_bytes()).unwrap_err();
+            let refused = post("/v1.41/containers/create", &body.to_string()).unwrap_err();
             assert_eq!(refused.rule, Rule::Device, "{path}");
             let field = refused.field.unwrap();
             assert!(field.starts_with("HostConfig.Devices[0]"), "{field}");

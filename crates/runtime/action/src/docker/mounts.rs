@@ -312,16 +312,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::request::Head;
+    use crate::docker::post;
 
     fn rule(host: Value) -> Option<Rule> {
         let body = json!({ "Image": "app:1", "HostConfig": host }).to_string();
-        let head = Head {
-            method: "POST",
-            target: "/v1.41/containers/create",
-            headers: &[("Content-Type", b"application/json")],
-        };
-        let refused = crate::docker::parse(head, body.as_bytes()).err();
+        let refused = post("/v1.41/containers/create", &body).err();
         refused.map(|refusal| refusal.rule)
     }
 
