@@ -29,6 +29,18 @@ fn before(engine: &Played) -> Setup {
     }
 }
 
+/// An answer of the engine with a body of a known length.
+fn answer(status: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// What the engine says of a volume that it has made.
+const VOLUME: &str =
+    r#"{"Name":"x","Driver":"local","Mountpoint":"/m","Labels":{},"Scope":"local","Options":null}"#;
+
 /// The outcome of the only intent.
 async fn the_outcome(lab: &Lab) -> (bool, String) {
     let intent = lab
@@ -109,13 +121,8 @@ async fn a_change_goes_on_to_its_outcome_when_the_gate_is_gone() {
         let waits = Arc::clone(&waits);
         async move {
             waits.notified().await;
-            let body = r#"{"Name":"x","Driver":"local","Mountpoint":"/m","Labels":{},"Scope":"local","Options":null}"#;
-            let head = format!(
-                "HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(body.as_bytes()).await.unwrap();
+            let made = answer("201 Created", VOLUME);
+            stream.write_all(made.as_bytes()).await.unwrap();
             drain(&mut stream).await;
         }
     });
@@ -185,13 +192,8 @@ async fn with_a_full_disk_nothing_is_changed_and_the_engine_hears_nothing() {
     )
     .unwrap();
     let engine = Played::new(|_, mut stream| async move {
-        let body = r#"{"Name":"x","Driver":"local","Mountpoint":"/m","Labels":{},"Scope":"local","Options":null}"#;
-        let head = format!(
-            "HTTP/1.1 201 Created\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(body.as_bytes()).await.unwrap();
+        let made = answer("201 Created", VOLUME);
+        stream.write_all(made.as_bytes()).await.unwrap();
         drain(&mut stream).await;
     });
     let mut setup = before(&engine);
@@ -303,14 +305,6 @@ async fn with_a_slow_disk_nothing_is_done_later_on() {
     let (success, detail) = the_outcome(&lab).await;
     assert!(!success && detail.starts_with("not done"), "{detail}");
     assert_eq!(engine.requests(), Vec::<String>::new());
-}
-
-/// An answer with a body of a known length.
-fn answer(status: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
