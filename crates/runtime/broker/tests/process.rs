@@ -73,7 +73,6 @@ impl Place {
             .arg("--config")
             .arg(self.path().join("etc/broker.toml"))
             .env_clear()
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
