@@ -149,6 +149,7 @@ async fn redis(folder: &std::path::Path) -> Option<(Process, String)> {
     let start = Instant::now();
     while !socket.exists() {
         assert!(start.elapsed() < Duration::from_secs(10), "redis-server");
+        // The server says by its socket alone that it listens.
         actix_web::rt::time::sleep(Duration::from_millis(5)).await;
     }
     Some((process, format!("redis+unix://{}", socket.display())))

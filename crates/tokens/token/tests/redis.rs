@@ -57,6 +57,7 @@ impl Server {
         };
         let waiting = async {
             while !socket.exists() {
+                // The server says by its socket alone that it listens.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -304,6 +304,7 @@ pub(crate) async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(tokio::time::Instant::now() < deadline, "it never came");
+        // What is looked for, a record in a file or what an engine heard, tells nobody of itself.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -196,6 +196,7 @@ fn tokio(argument: &str) -> io::Result<()> {
         nix::sys::signal::kill(Pid::this(), nix::sys::signal::Signal::SIGHUP)?;
         hangup.recv().await.unwrap();
 
+        // Waits for nothing: that a timer goes off is what is tried.
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         let blocking = tokio::task::spawn_blocking(|| 42).await?;
         assert_eq!(blocking, 42);

@@ -110,6 +110,7 @@ impl Lab {
         let deadline = Instant::now() + PATIENCE;
         while !what(self) {
             assert!(Instant::now() < deadline, "it never came");
+            // The store and the requests of the played engine tell nobody that they have changed.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
