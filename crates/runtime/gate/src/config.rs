@@ -1,5 +1,6 @@
 //! `gate.toml`: what the operator of a gate writes.
 
+mod examine;
 mod limits;
 mod text;
 mod warnings;
@@ -14,8 +15,7 @@ use cofferdam_token::settings::{IssuerSettings, SettingsError};
 use cofferdam_token::{KeyStore, PolicyError, Verifier};
 use serde::Deserialize;
 
-use crate::tls::{self, TlsError};
-
+pub use examine::Examined;
 pub use limits::LimitSettings;
 
 /// Bytes that a configuration file may have.
@@ -91,16 +91,6 @@ pub struct TlsSettings {
     /// Whether a client must have a certificate, where `client_ca` is there.
     #[serde(default)]
     pub client_certificates: ClientCertificates,
-}
-
-impl TlsSettings {
-    /// Reads what the settings name, as a start does.
-    ///
-    /// # Errors
-    /// [`TlsError`] where TLS cannot be offered with it.
-    pub fn check(&self) -> Result<(), TlsError> {
-        tls::load(self).map(drop)
-    }
 }
 
 /// Whether clients need a certificate. With either, a token that is bound to one (RFC 8705) is
@@ -276,6 +266,12 @@ impl GateConfig {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         warnings::of(self)
+    }
+
+    /// What it names, looked at: whether a gate would start with it.
+    #[must_use]
+    pub fn examine(&self) -> Examined {
+        examine::of(self)
     }
 
     /// The file that it was read from.

@@ -35,7 +35,7 @@ pub use environment::clear_environment;
 pub use error::Error;
 pub use identity::{group_number, user_name, user_number};
 pub use notify::notify;
-pub use permissions::{read_by_others, written_by_others};
+pub use permissions::{hidden_from_this_user, read_by_others, written_by_others};
 pub use report::{Line, Measure, Report};
 pub use shared_directories::is_shared;
 pub use socket::{SocketFile, bind};

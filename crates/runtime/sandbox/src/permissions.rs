@@ -1,4 +1,4 @@
-//! Files that others than their owner may read or write, in sentences for `config check`.
+//! Who may read or write a file, in sentences for `config check`.
 
 use std::fs::Metadata;
 use std::io;
@@ -35,6 +35,18 @@ pub fn read_by_others(path: &Path, then: &str) -> Option<String> {
                 path.display()
             )
         })
+    })
+}
+
+/// Says of a file that whoever looks may not read it: its own user may, so that is no error.
+#[must_use]
+pub fn hidden_from_this_user(path: &Path) -> Option<String> {
+    let error = std::fs::File::open(path).err()?;
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| {
+        format!(
+            "`{}` may not be read by this user, and was not looked at",
+            path.display()
+        )
     })
 }
 
@@ -92,6 +104,20 @@ mod tests {
             let warning = read_by_others(&path, "can sign");
             assert_eq!(warning.is_some(), warns, "{mode:o}: {warning:?}");
         }
+    }
+
+    #[test]
+    fn what_this_user_may_not_read_is_told_from_what_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert_eq!(hidden_from_this_user(&path), None);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(hidden_from_this_user(&path), None);
+        set(&path, 0o000);
+        let hidden = hidden_from_this_user(&path);
+        // Root reads every file.
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(hidden.is_none(), is_root, "{hidden:?}");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What a configuration names: files, users and groups, looked at before a start.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use cofferdam_token::settings::{IssuerSettings, KeyFile};
@@ -137,16 +136,10 @@ impl Examined {
 
     /// Whether a file may not be read by whoever looks now; the broker's own user may.
     fn is_hidden(&mut self, path: &Path) -> bool {
-        match std::fs::File::open(path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                self.warnings.push(format!(
-                    "`{}` may not be read by this user, and was not looked at",
-                    path.display()
-                ));
-                true
-            }
-            _ => false,
-        }
+        let hidden = cofferdam_sandbox::hidden_from_this_user(path);
+        let is_hidden = hidden.is_some();
+        self.warnings.extend(hidden);
+        is_hidden
     }
 }
 
