@@ -50,6 +50,9 @@ pub(super) fn of(config: &GateConfig) -> Vec<String> {
             warnings.extend(written_by_others(authority, then));
         }
     }
+    for keys in config.issuers.iter().filter_map(|it| it.keys.as_deref()) {
+        warnings.extend(written_by_others(keys, "can make tokens pass the gate"));
+    }
     if let Some(source) = &config.source {
         warnings.extend(written_by_others(source, "can open the gate"));
     }
@@ -61,6 +64,27 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn keys_that_others_may_write_are_warned_of() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let keys = dir.path().join("keys");
+        std::fs::write(&keys, "{}").unwrap();
+        let warned = |mode| {
+            std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(mode)).unwrap();
+            let text = format!(
+                "listen = '127.0.0.1:0'\nbroker = '/run/b'\n[[issuer]]\nissuer = 'https://i'\n\
+                 audience = 'a'\nkeys = '{}'\n",
+                keys.display()
+            );
+            let config = GateConfig::parse(&text, Path::new("/etc/cofferdam/gate.toml"));
+            let warnings = config.unwrap().warnings();
+            warnings.iter().any(|it| it.contains("make tokens pass"))
+        };
+        assert!(warned(0o664));
+        assert!(!warned(0o644));
+    }
 
     #[test]
     fn a_directory_of_the_system_is_not_to_be_opened_for_one_file() {
