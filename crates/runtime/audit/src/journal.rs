@@ -9,9 +9,13 @@
 //! `base` is the number of entries before the journal, a multiple of 256; the note of the head is
 //! the signed checkpoint at `base`, the note of a frame that after its entries. `length` counts
 //! what stands between it and the hash, and each hash covers everything before it in head or frame.
+//!
+//! While the log is open, zeros stand behind the last frame: a frame that takes their place leaves
+//! the file's length and blocks as they are, so a flush writes the frame and nothing else, which
+//! takes two thirds of the time.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -28,17 +32,23 @@ const FRAME: &[u8; 4] = b"CFB1";
 const HASH: usize = 32;
 /// More entries than any log will have, and few enough to count on from there.
 const MAX_BASE: u64 = 1 << 62;
+/// To a multiple of so many bytes the file is filled with zeros.
+const ROOM: u64 = 64 << 10;
+/// What a disk writes whole or not at all, at the least, in bytes.
+const SECTOR: usize = 512;
+/// Fewer zeros at the end of a frame are part of its hash.
+const ENOUGH_ZEROS: usize = 8;
 
 /// What the writer needs of a file; the tests put a full disk in its place.
 pub(crate) trait Storage {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn write_all_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
 impl Storage for File {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::Write::write_all(self, bytes)
+    fn write_all_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(self, bytes, at)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -46,15 +56,17 @@ impl Storage for File {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)?;
-        self.seek(SeekFrom::Start(length)).map(|_| ())
+        self.set_len(length)
     }
 }
 
-/// An open journal at its end.
-pub(crate) struct Journal<S> {
+/// An open journal. One that is dropped takes its zeros with it.
+pub(crate) struct Journal<S: Storage> {
     storage: S,
+    /// Up to the end of the last frame.
     length: u64,
+    /// Up to the end of the zeros behind it.
+    filled: u64,
     stopped: bool,
 }
 
@@ -69,8 +81,11 @@ pub(crate) struct Contents {
     pub(crate) frames: Vec<Frame>,
     /// Bytes up to the end of the last whole frame.
     pub(crate) whole: u64,
-    /// What follows it: the beginning of a write that was never acknowledged.
+    /// What follows it, up to the last byte that is not zero: of a write that was never
+    /// acknowledged.
     pub(crate) torn: Vec<u8>,
+    /// How many zeros follow that.
+    pub(crate) zeros: u64,
 }
 
 /// The entries of one flush.
@@ -91,11 +106,12 @@ impl Journal<File> {
         let write = || {
             let mut file = File::create(&temporary)?;
             io::Write::write_all(&mut file, &bytes)?;
+            let filled = fill(&mut file, bytes.len() as u64);
             file.sync_all()?;
             fs::rename(&temporary, dir.join(FILE))?;
-            Ok(file)
+            Ok((file, filled))
         };
-        let storage = write().map_err(|source| {
+        let (storage, filled) = write().map_err(|source| {
             // What is left of it may be what fills the disk.
             let _ = fs::remove_file(&temporary);
             Error::Io {
@@ -110,6 +126,7 @@ impl Journal<File> {
         Ok(Self {
             storage,
             length: bytes.len() as u64,
+            filled,
             stopped,
         })
     }
@@ -118,18 +135,18 @@ impl Journal<File> {
     pub(crate) fn open(dir: &Path, length: u64) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let open = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
+            let file = OpenOptions::new().write(true).open(&path)?;
             if file.metadata()?.len() != length {
-                file.truncate(length)?;
+                file.set_len(length)?;
                 file.sync_data()?;
             }
-            file.seek(SeekFrom::Start(length))?;
             Ok(file)
         };
         let storage = open().map_err(Error::io("open", &path))?;
         Ok(Self {
             storage,
             length,
+            filled: length,
             stopped: false,
         })
     }
@@ -146,7 +163,8 @@ impl<S: Storage> Journal<S> {
         if self.stopped {
             return Err(Error::Stopped);
         }
-        if let Err(source) = self.storage.write_all(frame) {
+        if let Err(source) = self.storage.write_all_at(frame, self.length) {
+            self.filled = self.length;
             if self.storage.truncate(self.length).is_err() {
                 self.stopped = true;
             }
@@ -156,6 +174,10 @@ impl<S: Storage> Journal<S> {
                 source,
             });
         }
+        let length = self.length + frame.len() as u64;
+        if length > self.filled {
+            self.filled = fill(&mut self.storage, length);
+        }
         if let Err(source) = self.storage.sync() {
             self.stopped = true;
             return Err(Error::Io {
@@ -164,8 +186,29 @@ impl<S: Storage> Journal<S> {
                 source,
             });
         }
-        self.length += frame.len() as u64;
+        self.length = length;
         Ok(())
+    }
+}
+
+impl<S: Storage> Drop for Journal<S> {
+    fn drop(&mut self) {
+        // Where a flush failed nobody knows what stands there. Zeros that stay do no harm.
+        if self.filled > self.length && !self.stopped {
+            let _ = self.storage.truncate(self.length);
+        }
+    }
+}
+
+/// Fills the room behind `length` bytes with zeros, and answers how far. A disk that has no room
+/// for them has none soon for anything.
+fn fill(storage: &mut impl Storage, length: u64) -> u64 {
+    let filled = length.next_multiple_of(ROOM);
+    let zeros = vec![0; (filled - length) as usize];
+    match storage.write_all_at(&zeros, length) {
+        Ok(()) => filled,
+        // Some may be there: whoever writes next writes over them.
+        Err(_) => length,
     }
 }
 
@@ -247,7 +290,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Error> {
         frames.push(frame);
         at += size;
     }
-    let torn = &bytes[at..];
+    let torn = trimmed(&bytes[at..]);
     let follows = (1..torn.len())
         .filter(|start| torn[*start..].starts_with(FRAME))
         .any(|start| whole_frame(&torn[start..]).is_some());
@@ -260,22 +303,38 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Error> {
         frames,
         whole: at as u64,
         torn: torn.to_vec(),
+        zeros: (bytes.len() - at - torn.len()) as u64,
     })
 }
 
-/// Whether what stands after the last whole frame is more than the beginning of a write: all the
-/// bytes of a frame and yet no whole one, or no frame at all. A write that is under way, or that a
-/// crash cut off, begins like a frame and is too short, or is zeros.
-pub(crate) fn is_damaged(torn: &[u8]) -> bool {
-    if torn.iter().all(|byte| *byte == 0) || FRAME.starts_with(torn) {
-        return false;
+/// Without the zeros at the end.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    &bytes[..end.map_or(0, |last| last + 1)]
+}
+
+impl Contents {
+    /// Whether what stands after the last whole frame is more than a write that did not end: all the
+    /// bytes of a frame and yet no whole one, or no frame at all. A write that is under way, or that
+    /// a crash cut off, is the beginning of a frame, with nothing or zeros behind it, or has a hole
+    /// of zeros where a sector did not arrive.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let torn = &self.torn;
+        // The sectors of the file, of which the first may belong to the frame before.
+        let first = SECTOR - self.whole as usize % SECTOR;
+        let (first, others) = torn.split_at(first.min(torn.len()));
+        let is_hole = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
+        if is_hole(first) || others.chunks(SECTOR).any(is_hole) || FRAME.starts_with(torn) {
+            return false;
+        }
+        let Some(rest) = torn.strip_prefix(FRAME) else {
+            return true;
+        };
+        rest.split_first_chunk::<4>().is_some_and(|(length, _)| {
+            let size = 12 + HASH + u32::from_be_bytes(*length) as usize;
+            torn.len() + ENOUGH_ZEROS > size && torn.len() as u64 + self.zeros >= size as u64
+        })
     }
-    let Some(rest) = torn.strip_prefix(FRAME) else {
-        return true;
-    };
-    rest.split_first_chunk::<4>().is_some_and(|(length, _)| {
-        torn.len() as u64 >= 12 + HASH as u64 + u64::from(u32::from_be_bytes(*length))
-    })
 }
 
 /// The frame at the beginning of `bytes` and its size, if it is whole.
@@ -358,13 +417,37 @@ mod tests {
     fn a_last_frame_that_was_changed_is_told_from_one_that_was_cut_off() {
         let (bytes, starts) = journal(2);
         for cut in starts[1]..bytes.len() {
-            assert!(!is_damaged(&read(&bytes[..cut]).unwrap().torn), "{cut}");
+            assert!(!read(&bytes[..cut]).unwrap().is_damaged(), "{cut}");
         }
         // All but the length, where a larger number makes it look cut off.
         for at in (starts[1]..bytes.len()).filter(|at| !(4..8).contains(&(at - starts[1]))) {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
-            assert!(is_damaged(&read(&changed).unwrap().torn), "{at}");
+            assert!(read(&changed).unwrap().is_damaged(), "{at}");
+            changed.extend([0; 1000]);
+            assert!(read(&changed).unwrap().is_damaged(), "{at} and zeros");
+        }
+    }
+
+    /// As a crash may leave it: any sectors of the last frame, and zeros where others belong.
+    #[test]
+    fn a_write_of_which_sectors_did_not_arrive_is_not_damaged() {
+        let mut bytes = head(256, "note\n").unwrap();
+        let start = bytes.len();
+        bytes.extend(frame(&[vec![b'x'; 1200], vec![b'y'; 900]], "note\n").unwrap());
+        bytes.resize(ROOM as usize, 0);
+        assert_eq!(read(&bytes).unwrap().frames.len(), 1);
+        let sectors = start / SECTOR..=(start + 2200) / SECTOR;
+        for arrived in 0..1 << sectors.clone().count() {
+            let mut torn = bytes.clone();
+            for (bit, sector) in sectors.clone().enumerate() {
+                if arrived & (1 << bit) == 0 {
+                    torn[(sector * SECTOR).max(start)..(sector + 1) * SECTOR].fill(0);
+                }
+            }
+            let contents = read(&torn).unwrap();
+            assert!(!contents.is_damaged(), "{arrived:b}");
+            assert_eq!(contents.whole == start as u64, torn != bytes);
         }
     }
 
@@ -387,9 +470,11 @@ mod tests {
     }
 
     impl Storage for Disk {
-        fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-            let fits = bytes.len().min(self.room - self.bytes.len());
-            self.bytes.extend_from_slice(&bytes[..fits]);
+        fn write_all_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
+            let at = at as usize;
+            let fits = bytes.len().min(self.room - at);
+            self.bytes.resize(self.bytes.len().max(at + fits), 0);
+            self.bytes[at..at + fits].copy_from_slice(&bytes[..fits]);
             match fits == bytes.len() {
                 true => Ok(()),
                 false => Err(io::ErrorKind::StorageFull.into()),
@@ -417,8 +502,29 @@ mod tests {
         Journal {
             storage: disk,
             length: 0,
+            filled: 0,
             stopped: false,
         }
+    }
+
+    #[test]
+    fn zeros_go_before_and_come_after_in_large_pieces() {
+        let disk = Disk {
+            bytes: vec![],
+            room: usize::MAX,
+            flush_fails: false,
+            truncate_fails: false,
+        };
+        let mut journal = on(disk);
+        for count in [1, 10, 100] {
+            journal.append(&[b'x'; 100]).unwrap();
+            let disk = &journal.storage.bytes;
+            assert_eq!(disk.len() as u64, ROOM, "{count}");
+        }
+        journal.append(&[b'x'; ROOM as usize]).unwrap();
+        let disk = &journal.storage.bytes;
+        assert_eq!(disk.len() as u64, 2 * ROOM);
+        assert_eq!(trimmed(disk).len() as u64, ROOM + 300);
     }
 
     #[test]
@@ -435,7 +541,7 @@ mod tests {
         assert_eq!(journal.storage.bytes, b"12345678");
         journal.storage.room = 100;
         journal.append(b"9").unwrap();
-        assert_eq!(journal.storage.bytes, b"123456789");
+        assert_eq!(trimmed(&journal.storage.bytes), b"123456789");
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl<'a> Check<'a> {
     /// The flushes of the journal.
     fn journal(&mut self, contents: Contents) -> Result<(), Error> {
         self.report.torn = contents.torn.len() as u64;
-        if journal::is_damaged(&contents.torn) {
+        if contents.is_damaged() {
             self.fault(None, "the last flush is damaged".to_owned());
         }
         for frame in contents.frames {
