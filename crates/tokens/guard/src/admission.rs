@@ -11,7 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, COOKIE};
 use actix_web::middleware::Next;
-use cofferdam_token::authorization::{self, AuthorizationError, Credentials};
+use cofferdam_token::authorization::{self, AuthorizationError, Credentials, Field};
 use cofferdam_token::dpop::{Proof, ProofRejection, Target, Unproven};
 use cofferdam_token::state::revocation_key;
 use cofferdam_token::{Decision, Rejection, Requirement, Scheme, Sender, Verified};
@@ -100,11 +100,13 @@ async fn verify(
     request: &ServiceRequest,
     now: u64,
 ) -> Result<(Verified, Scheme, Option<Proof>), Reason> {
-    let credentials = credentials(inner, request)?;
-    let unproven = match (credentials.scheme, &inner.dpop) {
+    let field = field(inner, request)?;
+    let scheme = field.scheme;
+    let unproven = match (scheme, &inner.dpop) {
         (Scheme::Dpop, Some(dpop)) => {
+            let token = field.read().map_err(Reason::Credentials)?.token;
             // Boxed, so that the common way is a small future.
-            Some(Box::new(read_proof(dpop, request, credentials.token, now)?))
+            Some(Box::new(read_proof(dpop, request, token, now)?))
         }
         _ => None,
     };
@@ -115,17 +117,19 @@ async fn verify(
     if let Some(certificate) = request.conn_data::<ClientCertificate>() {
         sender = sender.with_certificate(certificate.der());
     }
-    let token = match inner.verifier.verify_from(credentials.token, now, &sender) {
+    let verified = inner.verifier.verify_field(field, now, &sender);
+    let token = match verified.map_err(Reason::Credentials)? {
         Ok(token) => token,
         Err(rejection @ (Rejection::KeyUnknown | Rejection::NotCompact)) => {
+            let credentials = field.read().map_err(Reason::Credentials)?;
             let peer = request.peer_addr().map(|address| address.ip());
-            let token = credentials.token;
-            Box::pin(reconsider(inner, token, rejection, peer, now, &sender)).await?
+            let reconsidered = reconsider(inner, credentials, rejection, peer, now, &sender);
+            Box::pin(reconsidered).await?
         }
-        Err(rejection) => return Err(rejection.into()),
+        Err(rejection) => return Err(Reason::Token(rejection, scheme)),
     };
     let proof = unproven.map(|unproven| unproven.verify()).transpose();
-    Ok((token, credentials.scheme, proof.map_err(Reason::Proof)?))
+    Ok((token, scheme, proof.map_err(Reason::Proof)?))
 }
 
 /// Whether a token that holds may do what the request asks, now and with this proof.
@@ -139,15 +143,16 @@ async fn permit(
     now: u64,
 ) -> Result<(), Reason> {
     if let Some(revocations) = &inner.revocations {
+        let refused = |rejection| Reason::Token(rejection, scheme);
         let id = token
             .claims()
             .token_id()
-            .ok_or(Rejection::ClaimMissing("jti"))?;
+            .ok_or_else(|| refused(Rejection::ClaimMissing("jti")))?;
         let key = revocation_key(token.issuer(), id);
         match revocations.contains(&key, now).get().await {
             Ok(false) => {}
-            Ok(true) => return Err(Rejection::Revoked.into()),
-            Err(_) => return Err(Rejection::StateUnavailable.into()),
+            Ok(true) => return Err(refused(Rejection::Revoked)),
+            Err(_) => return Err(refused(Rejection::StateUnavailable)),
         }
     }
     if let Some(proof) = proof {
@@ -181,7 +186,7 @@ async fn use_once(inner: &Inner, proof: &Proof, now: u64) -> Result<(), Reason> 
 }
 
 /// The one token that the request carries, where it may carry one.
-fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credentials<'r>, Reason> {
+fn field<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Field<'r>, Reason> {
     let elsewhere = authorization::carries_token(request.query_string())
         || request
             .headers()
@@ -194,12 +199,12 @@ fn credentials<'r>(inner: &Inner, request: &'r ServiceRequest) -> Result<Credent
         .headers()
         .get_all(AUTHORIZATION)
         .map(|value| value.as_bytes());
-    let credentials = Credentials::parse(values, inner.max_token).map_err(Reason::Credentials)?;
-    match credentials.scheme {
+    let field = Field::split(values, inner.max_token).map_err(Reason::Credentials)?;
+    match field.scheme {
         Scheme::Dpop if inner.dpop.is_none() => {
             Err(Reason::Credentials(AuthorizationError::OtherScheme))
         }
-        _ => Ok(credentials),
+        _ => Ok(field),
     }
 }
 
@@ -230,32 +235,33 @@ fn read_proof<'r>(
 /// and a question to the issuer about one that says nothing by itself.
 async fn reconsider(
     inner: &Inner,
-    token: &str,
+    credentials: Credentials<'_>,
     rejection: Rejection,
     peer: Option<IpAddr>,
     now: u64,
     sender: &Sender<'_>,
 ) -> Result<Verified, Reason> {
-    match (rejection, &inner.introspection) {
+    let Credentials { scheme, token } = credentials;
+    let verified = match (rejection, &inner.introspection) {
         (Rejection::KeyUnknown, _) if !inner.refresh.is_empty() => {
             // Whatever the answer: another request may have brought the keys in between, and then
             // it is too soon to ask for them again.
             refresh(inner, token).await;
-            Ok(inner.verifier.verify_from(token, now, sender)?)
+            inner.verifier.verify_from(token, now, sender)
         }
         (Rejection::NotCompact, Some(introspection)) => {
             // Each question costs the issuer something, so who guesses may not ask.
-            if let (Some(throttle), Some(peer)) = (&inner.throttle, peer)
-                && throttle.is_exhausted(peer, now)
-            {
-                let known = introspection.remembered(token, now, *sender).await;
-                let throttled = || Reason::Throttled(throttle.retry_after());
-                return Ok(known.ok_or_else(throttled)??);
+            match (&inner.throttle, peer) {
+                (Some(throttle), Some(peer)) if throttle.is_exhausted(peer, now) => {
+                    let known = introspection.remembered(token, now, *sender).await;
+                    known.ok_or_else(|| Reason::Throttled(throttle.retry_after()))?
+                }
+                _ => introspection.introspect(token, now, *sender).await,
             }
-            Ok(introspection.introspect(token, now, *sender).await?)
         }
-        _ => Err(rejection.into()),
-    }
+        (rejection, _) => Err(rejection),
+    };
+    verified.map_err(|rejection| Reason::Token(rejection, scheme))
 }
 
 /// Asks for fresh keys of the issuer by whose policy the token is judged.

@@ -22,7 +22,8 @@ pub(crate) enum Reason {
     /// The resource has routes for these methods alone.
     Method(String),
     Credentials(AuthorizationError),
-    Token(Rejection),
+    /// With the scheme that it came with.
+    Token(Rejection, Scheme),
     Proof(ProofRejection),
     Denied(Denial, Scheme),
     /// The peer has failed too often; seconds until it may try again.
@@ -35,19 +36,13 @@ pub(crate) enum Reason {
     NoPrincipal,
 }
 
-impl From<Rejection> for Reason {
-    fn from(rejection: Rejection) -> Reason {
-        Reason::Token(rejection)
-    }
-}
-
 impl Reason {
     pub(crate) fn id(&self) -> &'static str {
         match self {
             Reason::Undeclared => "undeclared",
             Reason::Method(_) => "method",
             Reason::Credentials(error) => error.id(),
-            Reason::Token(rejection) => rejection.id(),
+            Reason::Token(rejection, _) => rejection.id(),
             Reason::Proof(rejection) => rejection.id(),
             Reason::Denied(Denial::Insufficient { .. }, _) => "insufficient",
             Reason::Denied(Denial::NotBound, _) => "not-bound",
@@ -63,8 +58,8 @@ impl Reason {
     pub(crate) fn is_guess(&self) -> bool {
         match self {
             Reason::Credentials(error) => error.code().is_some(),
-            Reason::Token(Rejection::Expired) => false,
-            Reason::Token(rejection) => rejection.code().is_some(),
+            Reason::Token(Rejection::Expired, _) => false,
+            Reason::Token(rejection, _) => rejection.code().is_some(),
             Reason::Proof(rejection) => !matches!(
                 rejection,
                 ProofRejection::Nonce | ProofRejection::StateUnavailable
@@ -83,7 +78,7 @@ impl Reason {
             Reason::Credentials(error) => {
                 return StatusCode::from_u16(error.status()).unwrap_or(StatusCode::UNAUTHORIZED);
             }
-            Reason::Token(rejection) => rejection.code(),
+            Reason::Token(rejection, _) => rejection.code(),
             Reason::Proof(rejection) => rejection.code(),
             Reason::Denied(denial, _) => Some(denial.code()),
             Reason::Claims => Some(ErrorCode::InvalidToken),
@@ -98,7 +93,7 @@ impl Reason {
             Reason::Undeclared => "there is nothing here".to_owned(),
             Reason::Method(_) => "this resource has no such method".to_owned(),
             Reason::Credentials(error) => error.to_string(),
-            Reason::Token(rejection) => rejection.description().to_owned(),
+            Reason::Token(rejection, _) => rejection.description().to_owned(),
             Reason::Proof(ProofRejection::Nonce) => "the proof needs a current nonce".to_owned(),
             Reason::Proof(ProofRejection::StateUnavailable) => {
                 "the proof cannot be verified at the moment".to_owned()
@@ -178,11 +173,17 @@ fn challenges(inner: &Inner, reason: &Reason) -> Vec<Challenge> {
             return Vec::new();
         }
         Reason::Credentials(error) => (Scheme::Bearer, describe(error.code(), reason.detail())),
-        Reason::Token(rejection) if rejection.code().is_none() => return Vec::new(),
-        Reason::Token(
-            rejection @ (Rejection::ProofMissing | Rejection::SenderMismatch | Rejection::NotBound),
-        ) if inner.dpop.is_some() => (Scheme::Dpop, describe(rejection.code(), reason.detail())),
-        Reason::Token(rejection) => (Scheme::Bearer, describe(rejection.code(), reason.detail())),
+        Reason::Token(rejection, _) if rejection.code().is_none() => return Vec::new(),
+        Reason::Token(rejection, scheme) => {
+            let scheme = match rejection {
+                // What helps is a proof.
+                Rejection::ProofMissing | Rejection::SenderMismatch if inner.dpop.is_some() => {
+                    Scheme::Dpop
+                }
+                _ => *scheme,
+            };
+            (scheme, describe(rejection.code(), reason.detail()))
+        }
         Reason::Proof(rejection) if rejection.code().is_none() => return Vec::new(),
         Reason::Proof(rejection) => (Scheme::Dpop, describe(rejection.code(), reason.detail())),
         Reason::Denied(denial, scheme) => {
@@ -221,7 +222,7 @@ fn describe(code: Option<ErrorCode>, detail: String) -> Box<dyn Fn(Challenge) ->
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            Reason::Token(rejection) => rejection.fmt(f),
+            Reason::Token(rejection, _) => rejection.fmt(f),
             Reason::Proof(rejection) => rejection.fmt(f),
             reason => f.write_str(&reason.detail()),
         }

@@ -385,6 +385,27 @@ async fn who_has_no_token_fills_no_store_of_proofs_and_shuts_nobody_out() {
 }
 
 #[actix_web::test]
+async fn an_error_stands_in_the_challenge_of_the_scheme_that_was_used() {
+    const ORIGIN: &str = "https://api.test";
+    let issuer = issuer();
+    let server = serve(guard(&issuer).dpop(ORIGIN, ProofPolicy::default()));
+    let client = SigningKey::generate(Algorithm::Es256).unwrap();
+    let token = token(&issuer, "containers:read").claim("cnf", json!({ "jkt": client.kid() }));
+    let expired = token.mint(now() - 100_000).unwrap();
+    let proof = proof(&client, &expired, ORIGIN, "1");
+    let error = r#"error="invalid_token""#;
+    for (scheme, used) in [("Bearer", 0), ("DPoP", 1)] {
+        let value = format!("{scheme} {expired}");
+        let fields = [("authorization", value.as_str()), ("dpop", &proof)];
+        let answer = send(server, "GET /containers", &fields).await;
+        assert_eq!(answer.status, 401);
+        let challenges = answer.fields("www-authenticate");
+        assert!(challenges[used].contains(error), "{challenges:?}");
+        assert!(!challenges[1 - used].contains("error"), "{challenges:?}");
+    }
+}
+
+#[actix_web::test]
 async fn the_store_of_proofs_is_the_one_that_was_named_before_or_after() {
     const ORIGIN: &str = "https://api.test";
     let issuer = issuer();

@@ -74,15 +74,33 @@ impl AuthorizationError {
     }
 }
 
-impl<'h> Credentials<'h> {
-    /// Reads every value of the field `Authorization` that the request has, which must be one.
+/// What a request has in `Authorization`, of which the token's own bytes have not been looked at. A
+/// token that is remembered need not be ([`crate::Verifier::verify_field`]); any other must be.
+#[derive(Clone, Copy)]
+pub struct Field<'h> {
+    /// The scheme.
+    pub scheme: Scheme,
+    pub(crate) token: &'h [u8],
+}
+
+/// Shows the scheme alone.
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Field")
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'h> Field<'h> {
+    /// Takes every value of the field `Authorization` that the request has, which must be one.
     ///
     /// # Errors
     /// [`AuthorizationError`]; the length is judged before anything else.
-    pub fn parse(
+    pub fn split(
         values: impl IntoIterator<Item = &'h [u8]>,
         max_length: usize,
-    ) -> Result<Credentials<'h>, AuthorizationError> {
+    ) -> Result<Field<'h>, AuthorizationError> {
         let mut values = values.into_iter();
         let value = values.next().ok_or(AuthorizationError::Missing)?;
         if values.next().is_some() {
@@ -107,11 +125,33 @@ impl<'h> Credentials<'h> {
             return Err(AuthorizationError::Malformed);
         };
         let token = &rest[rest.iter().take_while(|byte| **byte == b' ').count()..];
+        Ok(Field { scheme, token })
+    }
+
+    /// Reads the token.
+    ///
+    /// # Errors
+    /// [`AuthorizationError::Malformed`] where it is no `token68`.
+    pub fn read(self) -> Result<Credentials<'h>, AuthorizationError> {
+        let Field { scheme, token } = self;
         if !is_token68(token) {
             return Err(AuthorizationError::Malformed);
         }
         let token = std::str::from_utf8(token).map_err(|_| AuthorizationError::Malformed)?;
         Ok(Credentials { scheme, token })
+    }
+}
+
+impl<'h> Credentials<'h> {
+    /// Reads every value of the field `Authorization` that the request has, which must be one.
+    ///
+    /// # Errors
+    /// [`AuthorizationError`]; the length is judged before anything else.
+    pub fn parse(
+        values: impl IntoIterator<Item = &'h [u8]>,
+        max_length: usize,
+    ) -> Result<Credentials<'h>, AuthorizationError> {
+        Field::split(values, max_length)?.read()
     }
 }
 

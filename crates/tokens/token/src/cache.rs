@@ -83,9 +83,9 @@ impl Cache {
     }
 
     /// `None` for a text that is too long for the algorithm, which no token is.
-    pub(crate) fn key(&self, token: &str) -> Option<Key> {
+    pub(crate) fn key(&self, token: &[u8]) -> Option<Key> {
         let nonce = Nonce::assume_unique_for_key([0; 12]);
-        let token = Aad::from(token.as_bytes());
+        let token = Aad::from(token);
         let tag = self
             .secret
             .seal_in_place_separate_tag(nonce, token, &mut [])

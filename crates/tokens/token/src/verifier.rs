@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::authorization::{AuthorizationError, Field};
 use crate::cache::{Cache, Key};
 use crate::claims::Claims;
 use crate::jws::{self, Compact, EmbeddedKey, Header};
@@ -113,17 +114,65 @@ impl Verifier {
         if token.len() > self.max_length {
             return Err(Rejection::TooLong);
         }
-        let known = |cache| Some((cache, Cache::key(cache, token)?));
-        let Some((cache, key)) = self.cache.as_ref().and_then(known) else {
+        let remembered = match self.recall(token.as_bytes(), now, sender) {
+            Recalled::Known(judged) => return judged,
+            Recalled::Unknown(remembered) => remembered,
+        };
+        self.verify_unknown(token, remembered, now, sender)
+    }
+
+    /// Verifies the token of a field as [`Verifier::verify_from`] does. What is remembered was read
+    /// before, byte for byte, so it is not read again.
+    ///
+    /// # Errors
+    /// What is wrong with the field, or else the first rule that the token breaks.
+    pub fn verify_field(
+        &self,
+        field: Field<'_>,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Result<Result<Verified, Rejection>, AuthorizationError> {
+        let remembered = match self.recall(field.token, now, sender) {
+            Recalled::Known(judged) => return Ok(judged),
+            Recalled::Unknown(remembered) => remembered,
+        };
+        let token = field.read()?.token;
+        Ok(self.verify_unknown(token, remembered, now, sender))
+    }
+
+    /// Looks for a token among those that are remembered.
+    fn recall(&self, token: &[u8], now: u64, sender: &Sender<'_>) -> Recalled<'_> {
+        let Some(cache) = &self.cache else {
+            return Recalled::Unknown(None);
+        };
+        // Nothing longer has been kept.
+        let key = (token.len() <= self.max_length).then(|| cache.key(token));
+        let Some(key) = key.flatten() else {
+            return Recalled::Unknown(None);
+        };
+        match cache
+            .get(&key)
+            .map(|known| (known.judge_again(now, sender), known))
+        {
+            Some((Again::Holds, known)) => return Recalled::Known(Ok(known)),
+            Some((Again::Fails(rejection), _)) => return Recalled::Known(Err(rejection)),
+            Some((Again::Over, _)) => cache.remove(&key),
+            None => {}
+        }
+        Recalled::Unknown(Some((cache, key)))
+    }
+
+    /// Verifies a token, and keeps it where it is to be kept.
+    fn verify_unknown(
+        &self,
+        token: &str,
+        keep: Option<(&Cache, Key)>,
+        now: u64,
+        sender: &Sender<'_>,
+    ) -> Result<Verified, Rejection> {
+        let Some((cache, key)) = keep else {
             return self.verify_afresh(token, Key::default(), now, sender, |_| false);
         };
-        if let Some(known) = cache.get(&key) {
-            match known.judge_again(now, sender) {
-                Again::Holds => return Ok(known),
-                Again::Fails(rejection) => return Err(rejection),
-                Again::Over => cache.remove(&key),
-            }
-        }
         let signed = |generation| cache.is_signed(&key, generation);
         let verified = self.verify_afresh(token, key, now, sender, signed)?;
         cache.insert(verified.clone());
@@ -194,6 +243,13 @@ impl Verifier {
 /// There is no way to make one but [`Verifier`] and [`crate::introspect::AnswerPolicy`].
 #[derive(Clone)]
 pub struct Verified(Arc<Inner>);
+
+/// What is known of a token.
+enum Recalled<'v> {
+    Known(Result<Verified, Rejection>),
+    /// Where it is to be kept, and under which key.
+    Unknown(Option<(&'v Cache, Key)>),
+}
 
 /// What a known token is worth now.
 enum Again {
