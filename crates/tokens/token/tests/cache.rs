@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_issuer::{Issuer, SigningKey};
-use cofferdam_token::{Algorithm, IssuerPolicy, KeyStore, Rejection, Verifier};
+use cofferdam_token::authorization::{AuthorizationError, Field};
+use cofferdam_token::{Algorithm, IssuerPolicy, KeyStore, Rejection, Sender, Verifier};
 
 const NOW: u64 = 1_795_505_225;
 
@@ -49,6 +50,31 @@ fn time_is_judged_on_every_use() {
         verifier.verify(&token, NOW - 5).unwrap_err(),
         Rejection::IssuedInFuture
     );
+}
+
+#[test]
+fn a_field_is_read_where_its_token_is_not_remembered_byte_for_byte() {
+    let issuer = Issuer::new("https://idp.example", key());
+    let (_, verifier) = setting(&issuer);
+    let token = issuer.token("alice").audience("api").mint(NOW).unwrap();
+    let verify = |text: &str| {
+        let field = Field::split([text.as_bytes()], 4096).unwrap();
+        verifier.verify_field(field, NOW, &Sender::bearer())
+    };
+    // The second time it is remembered.
+    for _ in 0..2 {
+        assert!(verify(&format!("Bearer  {token}")).unwrap().is_ok());
+        for malformed in [
+            format!("Bearer {token} "),
+            format!("Bearer {token}\u{e9}"),
+            format!("Bearer {token},{token}"),
+            "Bearer ".to_owned(),
+        ] {
+            let error = verify(&malformed).unwrap_err();
+            assert_eq!(error, AuthorizationError::Malformed, "{malformed}");
+        }
+    }
+    assert_eq!(verifier.cache_counts().0, 1);
 }
 
 #[test]
