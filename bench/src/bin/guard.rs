@@ -5,10 +5,11 @@
 //!
 //! Each server is a process of its own with one worker, and every one of them gets the same
 //! requests: 100,000 distinct tokens (RS256, about 1 kB) in a Zipf mix of which about nine in ten
-//! are remembered, and of the others a digest is kept; and then one hot token. What counts is the processor time that the system has
-//! booked for the server, divided by the requests: throughput on a busy machine is noise. The
-//! servers are asked in turns, several rounds long. The median of each is printed, and that of the
-//! ratios within a round, since what slows a machine down mostly slows down a whole round.
+//! are remembered, and of the others a digest is kept; and then one hot token. What counts is the
+//! processor time that the system has booked for the server, divided by the requests: throughput on
+//! a busy machine is noise. The servers are asked in turns, several rounds long. The median of each
+//! is printed, and that of the ratios within a round, since what slows a machine down mostly slows
+//! down a whole round.
 //!
 //! Two routes: `/bare` answers two characters, which is the least that actix-web can do, and
 //! `/list` a JSON document of five containers. Two loads: one connection, on which every request
